@@ -1,0 +1,96 @@
+package checkpoint
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// Watch keeps reading the control log for a worker. A worker that has not been able to read it for too long
+// must stop: it may not know of the close, and the sweep counts on that nobody is that far behind (DESIGN
+// section 6, 4c). Its methods are safe for concurrent use.
+type Watch struct {
+	control *Control // owned by Run once it has started
+	every   time.Duration
+	limit   time.Duration
+
+	mu    sync.Mutex
+	state State
+	read  time.Time
+}
+
+// watchEvery is how often the control log is read when grace allows it; at least ten times within the limit.
+const watchEvery = time.Second
+
+// NewWatch reads the control log once, and returns a watch that is fresh. grace is the migration's.
+func NewWatch(ctx context.Context, control *Control, grace time.Duration) (*Watch, error) {
+	w := &Watch{control: control, limit: grace / 2, every: min(watchEvery, grace/20)}
+	return w, w.refresh(ctx)
+}
+
+// Run reads the control log until ctx ends, and then returns nil, or until it could not be read for half of
+// the grace; then it returns an error of class Fatal.
+func (w *Watch) Run(ctx context.Context) error {
+	tick := time.NewTicker(w.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		err := w.refresh(ctx)
+		if err == nil {
+			continue // fresh again
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if fault.Of(err) != fault.Retry {
+			return err
+		}
+		if stale := w.Fresh(); stale != nil {
+			return stale
+		}
+	}
+}
+
+// refresh gives the read a deadline, and takes the time before it: what was true when the read began.
+func (w *Watch) refresh(ctx context.Context) error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, w.limit)
+	defer cancel()
+	state, err := w.control.Refresh(ctx)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state, w.read = state, began
+	return nil
+}
+
+// State returns the migration's state as last read.
+func (w *Watch) State() State {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state
+}
+
+// Fresh returns nil if the control log has been read within half of the grace. Whoever is about to change
+// something durable asks first; a process that was frozen finds out here.
+func (w *Watch) Fresh() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if age := time.Since(w.read); age > w.limit {
+		return &fault.Error{
+			Class: fault.Fatal, Reason: "control-unread",
+			What:   fmt.Sprintf("the control log could not be read for %s, more than half of the grace", age.Round(time.Millisecond)),
+			Advice: "check the connection to Kafka, then start this worker again; nothing is lost",
+		}
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package events
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// The headers of a data record. An application's event needs none, but op for a tombstone.
+const (
+	HeaderOp       = "op"       // write, delete or tombstone
+	HeaderVersion  = "version"  // Version.String, on records of ours
+	HeaderTime     = "time"     // when the change happened, ms since 1970
+	HeaderSource   = "source"   // shard id or segment/total, on records of ours
+	HeaderPosition = "position" // an application's own position: an unsigned integer
+)
+
+// Header is one Kafka header.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// TopicPartition names one partition.
+type TopicPartition struct {
+	Topic     string
+	Partition int
+}
+
+func (t TopicPartition) String() string { return t.Topic + "/" + strconv.Itoa(t.Partition) }
+
+// Record is a Kafka record, whichever client carries it. Partition, Offset and Time are set on what was
+// fetched; Time is the log's.
+type Record struct {
+	TopicPartition
+	Offset  int64
+	Time    time.Time
+	Key     []byte
+	Value   []byte // nil is null
+	Headers []Header
+}
+
+// Header returns the value of the last header called key.
+func (r Record) Header(key string) (string, bool) {
+	for i := len(r.Headers) - 1; i >= 0; i-- {
+		if r.Headers[i].Key == key {
+			return string(r.Headers[i].Value), true
+		}
+	}
+	return "", false
+}
+
+// Size is about what the record costs in memory and on the wire, in bytes.
+func (r Record) Size() int {
+	n := 64 + len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value) + 8
+	}
+	return n
+}
+
+// Encode makes the record of an event. The topic and partition are the producer's to choose.
+func Encode(e Event) Record {
+	r := Record{Key: []byte(e.Key), Headers: []Header{
+		{HeaderOp, []byte(e.Op.String())},
+		{HeaderVersion, []byte(e.Version.String())},
+		{HeaderSource, []byte(e.Source)},
+	}}
+	if !e.Time.IsZero() {
+		r.Headers = append(r.Headers, Header{HeaderTime, strconv.AppendInt(nil, e.Time.UnixMilli(), 10)})
+	}
+	if e.Op == Write {
+		r.Value = e.Item.Raw
+	}
+	return r
+}
+
+// Record decodes what Encode or an application's own client wrote. The event shares the record's memory.
+// Errors are of type *Invalid.
+func (d *Decoder) Record(r Record) (Event, error) {
+	key, err := d.Key(r.Key)
+	if err != nil {
+		return Event{}, err
+	}
+	e := Event{Key: key}
+	if e.Op, err = opOf(r); err != nil {
+		return Event{}, err
+	}
+	if err := headers(&e, r); err != nil {
+		return Event{}, err
+	}
+	if e.Op != Write {
+		return e, nil
+	}
+	if e.Item, err = d.Item(r.Value); err != nil {
+		return Event{}, err
+	}
+	itemKey, err := d.schema.Key(e.Item)
+	if err != nil {
+		return Event{}, err
+	}
+	if itemKey != key {
+		return Event{}, mismatch("the item's key is %s, the record's is %s", itemKey, key)
+	}
+	return e, nil
+}
+
+// opOf reads the operation: the header if there is one, else what the value says. The two must agree.
+func opOf(r Record) (Op, error) {
+	// Some clients cannot send null. Four bytes of JSON null mean the same, and are not an item.
+	null := len(r.Value) == 0 || bytes.Equal(r.Value, []byte("null"))
+	name, ok := r.Header(HeaderOp)
+	switch {
+	case !ok && null:
+		return Delete, nil
+	case !ok:
+		return Write, nil
+	}
+	for op, n := range opNames {
+		if n == "" || n != name {
+			continue // the next name
+		}
+		if (Op(op) == Write) == null {
+			return 0, undecodable(fmt.Sprintf("op is %s and the value is null: %t", name, null), nil)
+		}
+		return Op(op), nil
+	}
+	return 0, undecodable(fmt.Sprintf("op %q is not write, delete or tombstone", name), nil)
+}
+
+func headers(e *Event, r Record) error {
+	if text, ok := r.Header(HeaderVersion); ok {
+		v, err := ParseVersion(text)
+		if err != nil {
+			return undecodable("header version", err)
+		}
+		e.Version = v
+	}
+	if text, ok := r.Header(HeaderPosition); ok {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return undecodable("header position is not an unsigned integer", errors.Unwrap(err))
+		}
+		e.Position = PositionAt(n)
+	}
+	if text, ok := r.Header(HeaderTime); ok {
+		ms, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return undecodable("header time is not a number of milliseconds", errors.Unwrap(err))
+		}
+		e.Time = time.UnixMilli(ms).UTC()
+	}
+	e.Source, _ = r.Header(HeaderSource)
+	return nil
+}

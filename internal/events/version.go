@@ -1,0 +1,111 @@
+package events
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Class tells a snapshot read from a live change. A snapshot read never beats a change.
+type Class uint8
+
+// The two classes, in their order.
+const (
+	Snapshot Class = 0
+	Live     Class = 1
+)
+
+// positionWidth is the most digits that a DynamoDB stream sequence number has.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html
+const positionWidth = 40
+
+// Position is a place in the source's own order: 40 digits, so that byte order is numeric order; or empty,
+// before all of them.
+type Position string
+
+// ParsePosition reads a number of up to 40 decimal digits, such as a stream sequence number.
+func ParsePosition(digits string) (Position, error) {
+	if digits == "" || len(digits) > positionWidth || strings.Trim(digits, "0123456789") != "" {
+		return "", fmt.Errorf("position %q is not a number of 1 to %d digits", digits, positionWidth)
+	}
+	return Position(strings.Repeat("0", positionWidth-len(digits)) + digits), nil
+}
+
+// PositionAt is the position of a Kafka offset or of any other unsigned integer.
+func PositionAt(n uint64) Position { return Position(fmt.Sprintf("%0*d", positionWidth, n)) }
+
+// Number is the position without leading zeros, as the source wrote it; empty for the empty position.
+func (p Position) Number() string {
+	if p == "" {
+		return ""
+	}
+	return cmp.Or(strings.TrimLeft(string(p), "0"), "0")
+}
+
+// Version is where an event stands in the order of its key: generation, class, position, rerun, compared in
+// that order. The zero Version is no version.
+type Version struct {
+	Generation uint32   // from 1, at most 999999
+	Class      Class    //
+	Position   Position // empty exactly for the class Snapshot
+	Rerun      uint16   // at most 9999
+}
+
+// The most that fits the fixed widths of a version's text.
+const (
+	MaxGeneration = 999_999
+	MaxRerun      = 9_999
+)
+
+const versionLen = 6 + 1 + 1 + 1 + positionWidth + 1 + 4
+
+// Compare is negative, 0 or positive as v is before, equal to or after o.
+func (v Version) Compare(o Version) int {
+	return cmp.Or(
+		cmp.Compare(v.Generation, o.Generation),
+		cmp.Compare(v.Class, o.Class),
+		cmp.Compare(v.Position, o.Position),
+		cmp.Compare(v.Rerun, o.Rerun),
+	)
+}
+
+// String is the stored form: 54 characters whose byte order is the order of the versions, such as
+// 000001.1.0000000000000000000000000000000000000042.0000.
+func (v Version) String() string {
+	position := v.Position
+	if position == "" {
+		position = PositionAt(0)
+	}
+	return fmt.Sprintf("%06d.%d.%s.%04d", v.Generation, v.Class, position, v.Rerun)
+}
+
+// ParseVersion reads what String wrote, and nothing else.
+func ParseVersion(text string) (Version, error) {
+	bad := func() (Version, error) { return Version{}, errors.New("not a version: " + strconv.Quote(text)) }
+	if len(text) != versionLen || text[6] != '.' || text[8] != '.' || text[49] != '.' {
+		return bad()
+	}
+	generation, err1 := fixedDigits(text[:6])
+	class, err2 := fixedDigits(text[7:8])
+	position, err3 := ParsePosition(text[9:49])
+	rerun, err4 := fixedDigits(text[50:])
+	if errors.Join(err1, err2, err3, err4) != nil || generation == 0 || class > 1 {
+		return bad()
+	}
+	if Class(class) == Snapshot {
+		if position != PositionAt(0) {
+			return bad()
+		}
+		position = ""
+	}
+	return Version{Generation: uint32(generation), Class: Class(class), Position: position, Rerun: uint16(rerun)}, nil
+}
+
+func fixedDigits(s string) (uint64, error) {
+	if strings.Trim(s, "0123456789") != "" {
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.ParseUint(s, 10, 32)
+}

@@ -1,0 +1,115 @@
+// Package fault has the three classes of error, and the one loop that retries.
+//
+// Adapters classify an error once, at the edge, by wrapping it in an *Error; everything inside asks Of. An
+// error that no adapter has classified is Fatal: stopping is the answer that loses no row.
+//
+//	Retry   throttling, timeouts, 5xx, broker not available    again, with backoff, while the context lives
+//	Record  too large, key does not fit, undecodable           to the dlq, and go on
+//	Fatal   access denied, table gone, offsets deleted         stop with one clear message
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// Class says what to do about an error.
+type Class uint8
+
+// The classes.
+const (
+	Fatal  Class = iota // stop
+	Retry               // do it again
+	Record              // this record can never succeed
+)
+
+func (c Class) String() string { return [...]string{"fatal", "retry", "record"}[c] }
+
+// Throttle says how much of the database refused to keep pace.
+type Throttle uint8
+
+// The extents of throttling.
+const (
+	NotThrottled   Throttle = iota
+	TableThrottled          // the table or the account: everyone should slow down
+	RangeThrottled          // one range of keys: only that range should slow down
+)
+
+// Error is a classified error. It says what was tried and where; Advice says what a person can do.
+type Error struct {
+	Class    Class
+	Throttle Throttle // only with Retry
+	Reason   string   // a bounded label: the service's error code, or a word of ours
+	What     string   // what was tried, with the names that matter: table, shard, partition, offset
+	Advice   string   // what to do; only with Fatal, and optional there
+	Err      error
+}
+
+func (e *Error) Error() string {
+	s := e.What
+	if e.Err != nil {
+		s = fmt.Sprintf("%s: %v", e.What, e.Err)
+	}
+	if e.Advice != "" {
+		s += "; " + e.Advice
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Of is the class of err: that of the first *Error in it, else Fatal.
+func Of(err error) Class {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Class
+	}
+	return Fatal
+}
+
+// ThrottleOf is how much of the database err says is throttled.
+func ThrottleOf(err error) Throttle {
+	if e, ok := errors.AsType[*Error](err); ok && e.Class == Retry {
+		return e.Throttle
+	}
+	return NotThrottled
+}
+
+// The pace of retries. A throttled table recovers in seconds; a broker's restart takes some tens.
+const (
+	firstWait = 50 * time.Millisecond
+	longWait  = 10 * time.Second
+)
+
+// Backoff returns the waits between retries: exponential with jitter, from 50 ms to 10 s, without an end.
+func Backoff() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(firstWait),
+		backoff.WithMaxInterval(longWait),
+		backoff.WithMaxElapsedTime(0),
+	)
+}
+
+// Do calls op until it succeeds, fails with a class other than Retry, or ctx ends; then it returns the
+// last error joined with ctx's cause. notify, if not nil, hears of each failure that is tried again.
+func Do(ctx context.Context, notify func(err error, wait time.Duration), op func(context.Context) error) error {
+	var last error
+	attempt := func() error {
+		last = op(ctx)
+		if last != nil && Of(last) != Retry {
+			return backoff.Permanent(last)
+		}
+		return last
+	}
+	if notify == nil {
+		notify = func(error, time.Duration) {}
+	}
+	err := backoff.RetryNotify(attempt, backoff.WithContext(Backoff(), ctx), notify)
+	if err != nil && ctx.Err() != nil {
+		return errors.Join(context.Cause(ctx), last)
+	}
+	return err
+}
