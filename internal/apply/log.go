@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 
 	"github.com/crossfadedb/crossfade/internal/events"
 )
@@ -46,6 +47,9 @@ type Counts struct {
 	PastClose  int64 `json:"z,omitempty"` // dropped: a zombie's snapshot record past the close
 	OldGen     int64 `json:"g,omitempty"` // dropped: of an older generation
 }
+
+// ErrFenced says that the group has moved on: these partitions are another member's now.
+var ErrFenced = errors.New("the consumer group has moved on")
 
 // Commit makes progress durable: it returns nil once Kafka has it. A refusal because the group has moved on is
 // the error ErrFenced.

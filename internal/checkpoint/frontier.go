@@ -3,6 +3,9 @@ package checkpoint
 // Frontier knows the highest position below which everything is done. Work begins in the order of its
 // positions and may end in any order. The zero Frontier is empty. It belongs to one goroutine.
 type Frontier[P any] struct {
+	// Passed, when set, is called for each position as it goes below the frontier, in their order.
+	Passed func(P)
+
 	pending []*Step[P] // in order of beginning; the first is not done
 	first   int        // index of the first live element of pending
 	done    P
@@ -29,6 +32,9 @@ func (f *Frontier[P]) Done(s *Step[P]) (moved bool) {
 	// Invariant 2: only a contiguous run of finished steps moves the frontier, never the highest seen.
 	for f.first < len(f.pending) && f.pending[f.first].finished {
 		f.done, f.any, moved = f.pending[f.first].position, true, true
+		if f.Passed != nil {
+			f.Passed(f.done)
+		}
 		f.pending[f.first] = nil
 		f.first++
 	}
