@@ -1,0 +1,51 @@
+package apply
+
+import (
+	"context"
+	"sync"
+)
+
+// budget bounds the bytes of records that are fetched and not done (invariant 8). Who feels it is the fetcher.
+type budget struct {
+	mu   sync.Mutex
+	room *sync.Cond
+	max  int64
+	used int64
+}
+
+func newBudget(limit int64) *budget {
+	b := &budget{max: limit}
+	b.room = sync.NewCond(&b.mu)
+	return b
+}
+
+// reserve waits until n bytes fit, or nothing else is in use: one record may be larger than the whole budget.
+func (b *budget) reserve(ctx context.Context, n int64) error {
+	defer context.AfterFunc(ctx, b.wake)()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.used > 0 && b.used+n > b.max {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		b.room.Wait()
+	}
+	b.used += n
+	return ctx.Err()
+}
+
+// adjust corrects what is in use by delta, without waiting.
+func (b *budget) adjust(delta int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used += delta
+	if delta < 0 {
+		b.room.Broadcast()
+	}
+}
+
+func (b *budget) wake() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.room.Broadcast()
+}

@@ -1,0 +1,263 @@
+package apply
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// job is one record on its way to the table, or to the dlq when dead is set.
+type job struct {
+	event  events.Event
+	record events.Record
+	dead   *events.Invalid
+	ticket ticket
+}
+
+// urgent jobs go before the others: live changes, and dead letters of either kind.
+func (j *job) urgent() bool { return j.dead != nil || j.event.Version.Class == events.Live }
+
+// lane is one key with work to do. At most one writer holds a lane, so no two writes of one key are under
+// way at the same time. It is in lanes.byKey exactly while it has waiting jobs or a writer.
+type lane struct {
+	key     string
+	waiting []*job // by version, lowest first; of equal ones the later arrival last
+	held    bool   // by a writer, or by a timer that waits before the next attempt
+	queue   *queue // where it waits for a writer; nil when it does not
+
+	attempts int // failed ones of the job now on top
+	backoff  *backoff.ExponentialBackOff
+}
+
+// top is the job to write next: the highest version. Those below it are superseded once it is in the table.
+func (l *lane) top() *job { return l.waiting[len(l.waiting)-1] }
+
+func (l *lane) add(j *job) {
+	i, _ := slices.BinarySearchFunc(l.waiting, j, func(have, add *job) int {
+		if have.event.Version.Compare(add.event.Version) <= 0 {
+			return -1
+		}
+		return 1
+	})
+	l.waiting = slices.Insert(l.waiting, i, j)
+}
+
+// queue is first in, first out. A lane that has left it is skipped when its turn comes.
+type queue struct{ lanes []*lane }
+
+func (q *queue) push(l *lane) {
+	l.queue = q
+	q.lanes = append(q.lanes, l)
+}
+
+// pop returns the next lane that still waits in this queue, or nil.
+func (q *queue) pop() *lane {
+	for len(q.lanes) > 0 {
+		l := q.lanes[0]
+		q.lanes[0] = nil
+		q.lanes = q.lanes[1:]
+		if l.queue == q {
+			l.queue = nil
+			return l
+		}
+	}
+	q.lanes = nil
+	return nil
+}
+
+// lanes hands out work: one lane for each key, live before snapshot, as much at once as the pace allows.
+// Safe for concurrent use. What it holds is bounded by the budget of the fetchers.
+type lanes struct {
+	mu       sync.Mutex
+	work     *sync.Cond
+	byKey    map[string]*lane
+	live     queue
+	snapshot queue
+	pace     pace
+	active   int  // calls under way
+	armed    bool // a timer will wake the writers when the pace allows the next call
+}
+
+// holding is a lane and the job on top of it when it was taken.
+type holding struct {
+	*lane
+	job *job
+}
+
+func newLanes(p pace) *lanes {
+	ls := &lanes{byKey: map[string]*lane{}, pace: p}
+	ls.work = sync.NewCond(&ls.mu)
+	return ls
+}
+
+// add takes jobs in. Those of one fetch come together, so that writers find full batches.
+func (ls *lanes) add(jobs []*job) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, j := range jobs {
+		key := j.laneKey()
+		l := ls.byKey[key]
+		if l == nil {
+			l = &lane{key: key}
+			ls.byKey[key] = l
+		}
+		l.add(j)
+		ls.enqueue(l)
+	}
+	ls.work.Broadcast()
+}
+
+// laneKey is the job's key; a record whose key cannot be read has a lane of its own.
+func (j *job) laneKey() string {
+	if j.event.Key != "" {
+		return string(j.event.Key)
+	}
+	return "\x00" + j.record.String() + "@" + string(events.PositionAt(uint64(j.record.Offset)))
+}
+
+// enqueue puts a lane where its top job belongs, unless it is held. A lane that waits as snapshot and gets a live
+// change moves to the live queue; its old place is skipped.
+func (ls *lanes) enqueue(l *lane) {
+	want := &ls.snapshot
+	if l.top().urgent() {
+		want = &ls.live
+	}
+	if !l.held && l.queue != want {
+		want.push(l)
+	}
+}
+
+// take waits for work and returns lanes whose top jobs are to be done in one call: one urgent lane, or up to
+// MaxInsert of the snapshot. The caller must hand every one of them back by finish, retry or bury, and call
+// returned once. It returns nil when ctx has ended.
+func (ls *lanes) take(ctx context.Context) []holding {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for ctx.Err() == nil {
+		if ls.active < ls.pace.calls() {
+			if wait := ls.pace.wait(time.Now()); wait > 0 {
+				ls.arm(wait)
+			} else if held := ls.next(); held != nil {
+				ls.active++
+				return held
+			}
+		}
+		ls.work.Wait()
+	}
+	return nil
+}
+
+// arm sets one timer for all who wait for the pace.
+func (ls *lanes) arm(wait time.Duration) {
+	if ls.armed {
+		return
+	}
+	ls.armed = true
+	time.AfterFunc(wait, func() {
+		ls.mu.Lock()
+		defer ls.mu.Unlock()
+		ls.armed = false
+		ls.work.Broadcast()
+	})
+}
+
+func (ls *lanes) next() []holding {
+	if l := ls.live.pop(); l != nil {
+		return []holding{ls.hold(l)}
+	}
+	var held []holding
+	for len(held) < MaxInsert {
+		l := ls.snapshot.pop()
+		if l == nil {
+			break
+		}
+		held = append(held, ls.hold(l))
+	}
+	return held
+}
+
+func (ls *lanes) hold(l *lane) holding {
+	l.held = true
+	ls.pace.spend(unitsOf(len(l.top().record.Value)))
+	return holding{l, l.top()}
+}
+
+// returned notes that a call of take's has ended, and what it told about the pace. extra is the units it cost
+// beyond what its items' sizes said.
+func (ls *lanes) returned(throttle fault.Throttle, ok bool, extra float64) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.active--
+	ls.pace.spend(extra)
+	switch {
+	case throttle == fault.TableThrottled:
+		ls.pace.throttled(time.Now())
+	case ok:
+		ls.pace.succeeded()
+	}
+	ls.work.Broadcast()
+}
+
+// finish removes the job that was held, and hands the lane to whoever comes next. With superseding, everything
+// below the job is removed too and returned: a higher version is in the table.
+func (ls *lanes) finish(h holding, superseding bool) (superseded []*job) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l := h.lane
+	i := slices.Index(l.waiting, h.job)
+	if superseding {
+		superseded = slices.Clone(l.waiting[:i])
+		l.waiting = slices.Delete(l.waiting, 0, i+1)
+	} else {
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+	}
+	l.held, l.attempts, l.backoff = false, 0, nil
+	if len(l.waiting) == 0 {
+		delete(ls.byKey, l.key)
+		return superseded
+	}
+	ls.enqueue(l)
+	ls.work.Signal()
+	return superseded
+}
+
+// retry keeps the lane held for a while, longer each time, and then queues it again: only this key waits.
+func (ls *lanes) retry(l *lane) (attempts int, wait time.Duration) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.attempts++
+	if l.backoff == nil {
+		l.backoff = fault.Backoff()
+	}
+	wait = l.backoff.NextBackOff()
+	time.AfterFunc(wait, func() {
+		ls.mu.Lock()
+		defer ls.mu.Unlock()
+		l.held = false
+		ls.enqueue(l)
+		ls.work.Signal()
+	})
+	return l.attempts, wait
+}
+
+// bury marks the job as dead and queues its lane again, for the dlq. The job keeps its place.
+func (ls *lanes) bury(h holding, why *events.Invalid) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	h.job.dead = why
+	h.held, h.attempts, h.backoff = false, 0, nil
+	ls.enqueue(h.lane)
+	ls.work.Signal()
+}
+
+func (ls *lanes) wake() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.work.Broadcast()
+}

@@ -1,0 +1,167 @@
+package apply
+
+import (
+	"sync"
+
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/events"
+)
+
+// maxPending bounds the records of one partition that are behind a record that does not get done.
+const maxPending = 20_000
+
+// fate is what became of a record.
+type fate uint8
+
+const (
+	fateNone fate = iota // no record: a hole in the log
+	fateApplied
+	fateStale
+	fateDuplicate
+	fateAppOwned
+	fatePresent
+	fateSuperseded
+	fateDead
+	fatePastClose
+	fateOldGen
+)
+
+func (o Outcome) fate() fate {
+	return [...]fate{Applied: fateApplied, Stale: fateStale, Duplicate: fateDuplicate, AppOwned: fateAppOwned, Present: fatePresent}[o]
+}
+
+// count adds one record of this fate.
+func (c *Counts) count(f fate) {
+	switch f {
+	case fateNone:
+	case fateApplied:
+		c.Applied++
+	case fateStale:
+		c.Stale++
+	case fateDuplicate:
+		c.Duplicate++
+	case fateAppOwned:
+		c.AppOwned++
+	case fatePresent:
+		c.Present++
+	case fateSuperseded:
+		c.Superseded++
+	case fateDead:
+		c.Dead++
+	case fatePastClose:
+		c.PastClose++
+	case fateOldGen:
+		c.OldGen++
+	}
+}
+
+// Add returns the sum of both.
+func (c Counts) Add(o Counts) Counts {
+	c.Applied += o.Applied
+	c.Stale += o.Stale
+	c.Duplicate += o.Duplicate
+	c.AppOwned += o.AppOwned
+	c.Present += o.Present
+	c.Superseded += o.Superseded
+	c.Dead += o.Dead
+	c.PastClose += o.PastClose
+	c.OldGen += o.OldGen
+	return c
+}
+
+// Total is how many records were done.
+func (c Counts) Total() int64 {
+	return c.Applied + c.Stale + c.Duplicate + c.AppOwned + c.Present + c.Superseded + c.Dead + c.PastClose + c.OldGen
+}
+
+// ending is the end of one record's way: the offset after it, and its fate once that is known.
+type ending struct {
+	next int64
+	fate fate
+}
+
+// ticket is a record under way. Whoever holds it hands it to done exactly once.
+type ticket struct {
+	partition *partition
+	step      *checkpoint.Step[*ending]
+	ending    *ending
+	bytes     int64
+}
+
+func (t ticket) done(f fate) { t.partition.done(t, f) }
+
+// partition is one assigned partition: what of it is done.
+type partition struct {
+	id     events.TopicPartition
+	budget *budget
+
+	mu        sync.Mutex
+	frontier  checkpoint.Frontier[*ending]
+	room      *sync.Cond // frontier.Pending fell
+	progress  Progress   // what may be committed
+	committed int64      // offset last committed
+}
+
+func newPartition(id events.TopicPartition, start Progress, b *budget) *partition {
+	p := &partition{id: id, budget: b, progress: start, committed: start.Offset}
+	p.room = sync.NewCond(&p.mu)
+	// A fate counts when the frontier passes it, so that counts and offset are of one moment.
+	p.frontier.Passed = func(e *ending) {
+		p.progress.Offset = e.next
+		p.progress.Counts.count(e.fate)
+	}
+	return p
+}
+
+// begin notes that the record at offset is under way. Records begin in the order of their offsets.
+func (p *partition) begin(offset, bytes int64) ticket {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := &ending{next: offset + 1}
+	return ticket{partition: p, step: p.frontier.Begin(e), ending: e, bytes: bytes}
+}
+
+// skipTo notes that there is nothing before offset next that has not begun: holes that compaction or
+// transaction markers left.
+func (p *partition) skipTo(next int64) {
+	t := p.begin(next-1, 0)
+	p.done(t, fateNone)
+}
+
+func (p *partition) done(t ticket, f fate) {
+	p.budget.adjust(-t.bytes)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.ending.fate = f
+	if p.frontier.Done(t.step) {
+		p.room.Broadcast()
+	}
+}
+
+// waitRoom blocks while too many records are pending, until stopped reports true; wake makes it look again.
+func (p *partition) waitRoom(stopped func() bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.frontier.Pending() >= maxPending && !stopped() {
+		p.room.Wait()
+	}
+}
+
+func (p *partition) wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.room.Broadcast()
+}
+
+// uncommitted returns what is done and not yet committed; false when there is nothing new.
+func (p *partition) uncommitted() (Progress, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.progress, p.progress.Offset > p.committed
+}
+
+func (p *partition) didCommit(offset int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.committed = offset
+}

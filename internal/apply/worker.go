@@ -1,0 +1,258 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// Watch is what a worker asks of checkpoint.Watch.
+type Watch interface {
+	State() checkpoint.State
+	Fresh() error
+}
+
+// Config is what a Worker works with. Log, Target, DeadLetter, Rules, Schema and Watch are required.
+type Config struct {
+	Log        Log
+	Target     Target
+	DeadLetter DeadLetter
+	Rules      Rules
+	Schema     events.KeySchema
+	Watch      Watch
+
+	InFlight    int           // calls to the target at once; 0 is 64
+	MaxBytes    int64         // records in memory, in bytes, one half for each topic; 0 is 64 MiB
+	Units       float64       // write units a second for this worker; 0 is unlimited
+	CommitEvery time.Duration // 0 is 1 s
+
+	Logger *slog.Logger
+}
+
+// The defaults of Config, and bounds that need no setting.
+const (
+	defaultInFlight    = 64
+	defaultMaxBytes    = 64 << 20
+	defaultCommitEvery = time.Second
+	maxFetchBytes      = 1 << 20
+	minFetchBytes      = 32 << 10
+	// finalCommit bounds the commit after the work has stopped: the group waits for it.
+	finalCommit = 5 * time.Second
+)
+
+// Worker applies the records of the partitions it is given.
+type Worker struct{ Config }
+
+// New returns a worker; it starts nothing.
+func New(c Config) *Worker {
+	c.InFlight = cmp.Or(c.InFlight, defaultInFlight)
+	c.MaxBytes = cmp.Or(c.MaxBytes, defaultMaxBytes)
+	c.CommitEvery = cmp.Or(c.CommitEvery, defaultCommitEvery)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	return &Worker{c}
+}
+
+// Run applies the assigned partitions, each from its committed progress on, until ctx ends; then it finishes
+// the writes under way, commits once more and returns nil. It returns an error when something fails for good:
+// the caller must not commit anything further for these partitions.
+func (w *Worker) Run(ctx context.Context, assigned map[events.TopicPartition]Progress, commit Commit) error {
+	r := w.newRun(assigned)
+	group, ctx := errgroup.WithContext(ctx)
+	stop := context.AfterFunc(ctx, r.wake)
+	defer stop()
+	for _, p := range r.partitions {
+		group.Go(func() error { return r.fetch(ctx, p) })
+	}
+	for range w.InFlight {
+		group.Go(func() error { return r.write(ctx) })
+	}
+	group.Go(func() error { return r.commitAll(ctx, commit) })
+	err := group.Wait()
+
+	// What the writes under way achieved after the last tick is durable too.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalCommit)
+	defer cancel()
+	if err == nil || errors.Is(err, context.Canceled) {
+		err = r.commit(last, commit)
+	} else {
+		err = errors.Join(err, r.commit(last, commit))
+	}
+	if errors.Is(err, ErrFenced) {
+		w.Logger.Debug("the group has moved on; another member applies what is not committed")
+		return nil
+	}
+	return err
+}
+
+// run is one assignment.
+type run struct {
+	*Worker
+	partitions []*partition
+	lanes      *lanes
+	fetchBytes int64
+}
+
+func (w *Worker) newRun(assigned map[events.TopicPartition]Progress) *run {
+	r := &run{Worker: w, lanes: newLanes(newPace(w.InFlight, w.Units, time.Now()))}
+	// Two budgets, so that a backlog of one topic cannot keep the other out.
+	snapshot, live := newBudget(w.MaxBytes/2), newBudget(w.MaxBytes/2)
+	for id, start := range assigned {
+		b := live
+		if id.Topic == w.Rules.SnapshotTopic {
+			b = snapshot
+		}
+		r.partitions = append(r.partitions, newPartition(id, start, b))
+	}
+	r.fetchBytes = min(maxFetchBytes, max(minFetchBytes, w.MaxBytes/2/int64(max(1, len(assigned)))))
+	return r
+}
+
+// wake makes everyone who waits look at the context again.
+func (r *run) wake() {
+	r.lanes.wake()
+	for _, p := range r.partitions {
+		p.wake()
+	}
+}
+
+// fetch reads one partition, decides about each record, and puts the jobs into the lanes.
+func (r *run) fetch(ctx context.Context, p *partition) error {
+	decoder := events.NewDecoder(r.Schema)
+	next := p.progress.Offset
+	for {
+		p.waitRoom(func() bool { return ctx.Err() != nil })
+		if err := p.budget.reserve(ctx, r.fetchBytes); err != nil {
+			return nil // stopped: nothing was fetched
+		}
+		batch, err := r.fetchOnce(ctx, p, next)
+		if err != nil {
+			p.budget.adjust(-r.fetchBytes)
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		size := int64(0)
+		for _, record := range batch.Records {
+			size += int64(record.Size())
+		}
+		p.budget.adjust(size - r.fetchBytes)
+		if err := r.dispatch(ctx, p, decoder, next, batch); err != nil {
+			return err
+		}
+		next = batch.Next
+	}
+}
+
+func (r *run) fetchOnce(ctx context.Context, p *partition, offset int64) (batch Batch, err error) {
+	notify := func(err error, wait time.Duration) {
+		r.Logger.Warn("fetch will be tried again", "partition", p.id.String(), "offset", offset, "wait", wait, "error", err)
+	}
+	err = fault.Do(ctx, notify, func(ctx context.Context) error {
+		batch, err = r.Log.Fetch(ctx, p.id, offset, int(r.fetchBytes))
+		return err
+	})
+	return batch, err
+}
+
+// dispatch begins every record of the batch fetched at offset from, in order, and ends it in exactly one of
+// three ways: dropped and counted here, or by the lanes in the table or in the dlq.
+func (r *run) dispatch(ctx context.Context, p *partition, decoder *events.Decoder, from int64, batch Batch) error {
+	jobs := make([]*job, 0, len(batch.Records))
+	for _, record := range batch.Records {
+		t := p.begin(record.Offset, int64(record.Size()))
+		from = record.Offset + 1
+		event, drop, err := r.decide(ctx, decoder, record)
+		j := &job{event: event, record: record, ticket: t}
+		switch invalid, isInvalid := errors.AsType[*events.Invalid](err); {
+		case isInvalid:
+			j.dead = invalid
+			jobs = append(jobs, j)
+		case err != nil && ctx.Err() != nil:
+			return nil // stopped: the record stays pending, so nothing from it on is committed
+		case err != nil:
+			return fmt.Errorf("record %s@%d: %w", p.id, record.Offset, err)
+		case drop != "":
+			t.done(dropFate(drop))
+		default:
+			jobs = append(jobs, j)
+		}
+	}
+	if batch.Next > from {
+		p.skipTo(batch.Next)
+	}
+	r.lanes.add(jobs)
+	return nil
+}
+
+// decide asks the rules, again and again while the control log is behind the record.
+func (r *run) decide(ctx context.Context, d *events.Decoder, record events.Record) (e events.Event, drop Drop, err error) {
+	e, drop, err = r.Rules.Decide(d, record, r.Watch.State())
+	if err == nil || fault.Of(err) != fault.Retry {
+		return e, drop, err
+	}
+	err = fault.Do(ctx, nil, func(context.Context) error {
+		e, drop, err = r.Rules.Decide(d, record, r.Watch.State())
+		return err
+	})
+	return e, drop, err
+}
+
+func dropFate(d Drop) fate {
+	if d == events.OldGeneration {
+		return fateOldGen
+	}
+	return fatePastClose
+}
+
+// commitAll commits at each tick until ctx ends.
+func (r *run) commitAll(ctx context.Context, commit Commit) error {
+	tick := time.NewTicker(r.CommitEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		err := r.commit(ctx, commit)
+		switch {
+		case err == nil, ctx.Err() != nil:
+		case fault.Of(err) == fault.Retry && !errors.Is(err, ErrFenced):
+			r.Logger.Warn("commit will be tried again at the next tick", "error", err)
+		default:
+			return err
+		}
+	}
+}
+
+// commit makes durable what is done and not yet committed.
+func (r *run) commit(ctx context.Context, commit Commit) error {
+	progress := map[events.TopicPartition]Progress{}
+	byID := map[events.TopicPartition]*partition{}
+	for _, p := range r.partitions {
+		if at, ok := p.uncommitted(); ok {
+			progress[p.id], byID[p.id] = at, p
+		}
+	}
+	if len(progress) == 0 {
+		return nil
+	}
+	if err := commit(ctx, maps.Clone(progress)); err != nil {
+		return err
+	}
+	for id, at := range progress {
+		byID[id].didCommit(at.Offset)
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// deadLetterTimeout bounds one attempt to write to the dlq.
+const deadLetterTimeout = 30 * time.Second
+
+// write does one call after the other until ctx ends. A call that has begun is finished: its deadline is the
+// target's own, not the context's.
+func (r *run) write(ctx context.Context) error {
+	for {
+		held := r.lanes.take(ctx)
+		if held == nil {
+			return nil
+		}
+		if err := r.Watch.Fresh(); err != nil {
+			return err
+		}
+		if err := r.call(context.WithoutCancel(ctx), held); err != nil {
+			return err
+		}
+	}
+}
+
+// call does the held jobs, all urgent or none, in one call, and settles each.
+func (r *run) call(ctx context.Context, held []holding) error {
+	held = r.dropPastClose(held)
+	if len(held) == 0 {
+		r.lanes.returned(fault.NotThrottled, false, 0)
+		return nil
+	}
+	results := r.do(ctx, held)
+	throttle, ok, extra := fault.NotThrottled, true, 0.0
+	for i, result := range results {
+		throttle = worse(throttle, fault.ThrottleOf(result.Err))
+		ok = ok && result.Err == nil
+		if result.Units > 0 {
+			extra += result.Units - unitsOf(len(held[i].job.record.Value))
+		}
+	}
+	r.lanes.returned(throttle, ok, extra)
+	for i, result := range results {
+		if err := r.settle(held[i], result); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// worse prefers the wider throttling.
+func worse(a, b fault.Throttle) fault.Throttle {
+	if a == fault.TableThrottled || b == fault.NotThrottled {
+		return a
+	}
+	return b
+}
+
+// dropPastClose leaves out snapshot records that the close has overtaken while they waited here.
+func (r *run) dropPastClose(held []holding) []holding {
+	state := r.Watch.State()
+	kept := held[:0]
+	for _, h := range held {
+		if drop := r.Rules.pastClose(h.job.record, state); drop != "" && h.job.dead == nil {
+			r.lanes.finish(h, false)
+			h.job.ticket.done(dropFate(drop))
+		} else {
+			kept = append(kept, h)
+		}
+	}
+	return kept
+}
+
+// do makes the call that the jobs need.
+func (r *run) do(ctx context.Context, held []holding) []Result {
+	if first := held[0].job; first.dead != nil {
+		ctx, cancel := context.WithTimeout(ctx, deadLetterTimeout)
+		defer cancel()
+		return []Result{{Err: r.DeadLetter(ctx, first.record, first.dead)}}
+	} else if first.urgent() {
+		return []Result{r.Target.Put(ctx, first.event)}
+	}
+	rows := make([]events.Event, len(held))
+	for i, h := range held {
+		rows[i] = h.job.event
+	}
+	results := r.Target.Insert(ctx, rows)
+	if len(results) != len(rows) {
+		panic(fmt.Sprintf("apply: Target.Insert returned %d results for %d rows", len(results), len(rows)))
+	}
+	return results
+}
+
+// settle ends a job or puts it back. Every way out of here either hands its ticket to done, or keeps the job
+// in its lane, or ends the worker: no record is lost.
+func (r *run) settle(h holding, result Result) error {
+	if result.Err == nil {
+		r.succeed(h, result.Outcome)
+		return nil
+	}
+	j := h.job
+	switch fault.Of(result.Err) {
+	case fault.Retry:
+		attempts, wait := r.lanes.retry(h.lane)
+		if attempts > 3 {
+			r.Logger.Warn("write will be tried again", "key", string(j.event.Key), "attempts", attempts, "wait", wait, "error", result.Err)
+		}
+		return nil
+	case fault.Record:
+		if j.dead == nil {
+			// Invariant 9: on to the dlq, as the same job of the same lane. What it superseded is still there.
+			r.lanes.bury(h, invalidOf(result.Err))
+			return nil
+		}
+		return &fault.Error{
+			Class: fault.Fatal, Reason: "dlq", Err: result.Err,
+			What:   fmt.Sprintf("the dlq refuses record %s@%d (%s)", j.record.TopicPartition, j.record.Offset, j.dead),
+			Advice: "raise max.message.bytes of the dlq topic, then start again",
+		}
+	case fault.Fatal:
+	}
+	return fmt.Errorf("apply record %s@%d, key %s: %w", j.record.TopicPartition, j.record.Offset, j.event.Key, result.Err)
+}
+
+func (r *run) succeed(h holding, o Outcome) {
+	if h.job.dead != nil {
+		r.lanes.finish(h, false)
+		h.job.ticket.done(fateDead)
+		return
+	}
+	f := o.fate()
+	if o == Duplicate && h.attempts > 0 {
+		f = fateApplied // the stored version is ours: the lost answer of an attempt before was "applied"
+	}
+	// Whatever the outcome, the table holds this version, a higher one, or an item that is not ours to change:
+	// all versions below are settled by it.
+	for _, lower := range r.lanes.finish(h, true) {
+		lower.ticket.done(fateSuperseded)
+	}
+	h.job.ticket.done(f)
+}
+
+func invalidOf(err error) *events.Invalid {
+	if invalid, ok := errors.AsType[*events.Invalid](err); ok {
+		return invalid
+	}
+	return &events.Invalid{Reason: events.Refused, Detail: err.Error()}
+}
