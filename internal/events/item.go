@@ -31,9 +31,12 @@ func (i Item) Attribute(name string) []byte {
 	return nil
 }
 
-// maxNames bounds the names that a Decoder remembers; a table with more distinct ones is decoded all the
-// same, with one allocation a name.
-const maxNames = 4096
+// maxNames and maxName bound the names that a Decoder remembers, and the bytes of one; a table with more or longer
+// ones is decoded all the same, with one allocation a name.
+const (
+	maxNames = 4096
+	maxName  = 255
+)
 
 // Decoder splits items and decodes records. It keeps its buffers and the attribute names it has seen, so
 // that the usual item costs one allocation. It is not safe for concurrent use.
@@ -108,7 +111,7 @@ func (d *Decoder) name() (string, error) {
 }
 
 func (d *Decoder) remember(name string) string {
-	if len(d.names) < maxNames {
+	if len(d.names) < maxNames && len(name) <= maxName {
 		d.names[name] = name
 	}
 	return name
