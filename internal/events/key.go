@@ -87,6 +87,9 @@ func (a KeyAttribute) appendCanonical(b, value []byte) ([]byte, error) {
 		if err != nil {
 			return nil, mismatch("key attribute %s is not base64", a.Name)
 		}
+		if len(raw) == 0 { // the decoder skips line ends
+			return nil, mismatch("key attribute %s is empty", a.Name)
+		}
 		s = base64.StdEncoding.EncodeToString(raw)
 	}
 	b = append(b, `{"`...)
