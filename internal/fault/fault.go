@@ -20,7 +20,7 @@ import (
 // Class says what to do about an error.
 type Class uint8
 
-// The classes.
+// The classes, the gravest first.
 const (
 	Fatal  Class = iota // stop
 	Retry               // do it again
@@ -62,12 +62,28 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Of is the class of err: that of the first *Error in it, else Fatal.
+// Of is the class of err: that of the outermost *Error in it, else Fatal. Of errors that were joined, the gravest
+// that is classified counts: Fatal before Retry before Record.
 func Of(err error) Class {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e.Class
+	class, _ := classOf(err)
+	return class
+}
+
+// classOf reports false when no *Error is in err.
+func classOf(err error) (class Class, ok bool) {
+	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
+	case *Error:
+		return e.Class, true
+	case interface{ Unwrap() error }:
+		return classOf(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, branch := range e.Unwrap() {
+			if c, found := classOf(branch); found && (!ok || c < class) {
+				class, ok = c, true
+			}
+		}
 	}
-	return Fatal
+	return class, ok
 }
 
 // ThrottleOf is how much of the database err says is throttled.
