@@ -63,11 +63,17 @@ func (r Record) Size() int {
 
 // Encode makes the record of an event. The topic and partition are the producer's to choose.
 func Encode(e Event) Record {
-	r := Record{Key: []byte(e.Key), Headers: []Header{
-		{HeaderOp, []byte(e.Op.String())},
-		{HeaderVersion, []byte(e.Version.String())},
-		{HeaderSource, []byte(e.Source)},
-	}}
+	r := Record{Key: []byte(e.Key), Headers: make([]Header, 0, 4)}
+	r.Headers = append(r.Headers, Header{HeaderOp, []byte(e.Op.String())})
+	if e.Version != (Version{}) {
+		r.Headers = append(r.Headers, Header{HeaderVersion, []byte(e.Version.String())})
+	}
+	if e.Source != "" {
+		r.Headers = append(r.Headers, Header{HeaderSource, []byte(e.Source)})
+	}
+	if e.Position != "" {
+		r.Headers = append(r.Headers, Header{HeaderPosition, []byte(e.Position.Number())})
+	}
 	if !e.Time.IsZero() {
 		r.Headers = append(r.Headers, Header{HeaderTime, strconv.AppendInt(nil, e.Time.UnixMilli(), 10)})
 	}
