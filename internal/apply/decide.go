@@ -49,7 +49,7 @@ func (r Rules) Decide(d *events.Decoder, record events.Record, state checkpoint.
 	}
 	switch current := state.Generation(); {
 	case e.Version.Generation < current:
-		return events.Event{}, events.OldGeneration, nil // DESIGN section 6, 5: the new generation covers all of it
+		return events.Event{}, events.OldGeneration, nil
 	case e.Version.Generation > current:
 		return events.Event{}, "", &fault.Error{
 			Class: fault.Retry, Reason: "state-behind",
@@ -69,7 +69,14 @@ func (r Rules) Decide(d *events.Decoder, record events.Record, state checkpoint.
 	return e, "", nil
 }
 
-// pastClose is asked when a record is decoded, and again when it is written: the close may have come between.
+// overtaken is asked when a record is written: the close or a new generation may have come since it was decoded.
+func (r Rules) overtaken(e events.Event, record events.Record, state checkpoint.State) Drop {
+	if e.Version.Generation < state.Generation() {
+		return events.OldGeneration // DESIGN section 6, 5: the new generation covers all of it
+	}
+	return r.pastClose(record, state)
+}
+
 func (r Rules) pastClose(record events.Record, state checkpoint.State) Drop {
 	if record.Topic == r.SnapshotTopic && state.PastClose(record.Partition, record.Offset) {
 		return events.PastClose // DESIGN section 6, 3: a zombie's

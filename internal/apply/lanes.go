@@ -18,10 +18,16 @@ type job struct {
 	record events.Record
 	dead   *events.Invalid
 	ticket ticket
+
+	attempts int // failed ones; under the lanes' lock
 }
 
-// urgent jobs go before the others: live changes, and dead letters of either kind.
-func (j *job) urgent() bool { return j.dead != nil || j.event.Version.Class == events.Live }
+// urgent jobs go before the others: live changes.
+func (j *job) urgent() bool { return j.event.Version.Class == events.Live }
+
+// insertable reports whether nothing can be lower than the job's version, so that "if the key is absent" says as much
+// as the condition does. A row of a later generation or of a rerun must be able to replace its earlier self.
+func (j *job) insertable() bool { return j.event.Version == events.Version{Generation: 1} }
 
 // lane is one key with work to do. At most one writer holds a lane, so no two writes of one key are under
 // way at the same time. It is in lanes.byKey exactly while it has waiting jobs or a writer.
@@ -31,8 +37,7 @@ type lane struct {
 	held    bool   // by a writer, or by a timer that waits before the next attempt
 	queue   *queue // where it waits for a writer; nil when it does not
 
-	attempts int // failed ones of the job now on top
-	backoff  *backoff.ExponentialBackOff
+	backoff *backoff.ExponentialBackOff // since the last success
 }
 
 // top is the job to write next: the highest version. Those below it are superseded once it is in the table.
@@ -56,19 +61,28 @@ func (q *queue) push(l *lane) {
 	q.lanes = append(q.lanes, l)
 }
 
-// pop returns the next lane that still waits in this queue, or nil.
-func (q *queue) pop() *lane {
+// peek returns the next lane that still waits in this queue, or nil.
+func (q *queue) peek() *lane {
 	for len(q.lanes) > 0 {
-		l := q.lanes[0]
-		q.lanes[0] = nil
-		q.lanes = q.lanes[1:]
-		if l.queue == q {
-			l.queue = nil
+		if l := q.lanes[0]; l.queue == q {
 			return l
 		}
+		q.lanes[0] = nil
+		q.lanes = q.lanes[1:]
 	}
 	q.lanes = nil
 	return nil
+}
+
+// pop takes the next lane out, or returns nil.
+func (q *queue) pop() *lane {
+	l := q.peek()
+	if l != nil {
+		q.lanes[0] = nil
+		q.lanes = q.lanes[1:]
+		l.queue = nil
+	}
+	return l
 }
 
 // lanes hands out work: one lane for each key, live before snapshot, as much at once as the pace allows.
@@ -79,8 +93,10 @@ type lanes struct {
 	byKey    map[string]*lane
 	live     queue
 	snapshot queue
+	letters  queue // for the dlq; it neither waits for the table nor keeps it waiting
 	pace     pace
-	active   int  // calls under way
+	active   int  // calls to the table under way
+	posting  int  // letters under way
 	armed    bool // a timer will wake the writers when the pace allows the next call
 }
 
@@ -125,7 +141,10 @@ func (j *job) laneKey() string {
 // change moves to the live queue; its old place is skipped.
 func (ls *lanes) enqueue(l *lane) {
 	want := &ls.snapshot
-	if l.top().urgent() {
+	switch top := l.top(); {
+	case top.dead != nil:
+		want = &ls.letters
+	case top.urgent():
 		want = &ls.live
 	}
 	if !l.held && l.queue != want {
@@ -133,13 +152,23 @@ func (ls *lanes) enqueue(l *lane) {
 	}
 }
 
-// take waits for work and returns lanes whose top jobs are to be done in one call: one urgent lane, or up to
-// MaxInsert of the snapshot. The caller must hand every one of them back by finish, retry or bury, and call
-// returned once. It returns nil when ctx has ended.
+// maxPosting bounds the writes to the dlq at once. They have writers of their own, so that a dlq that hangs leaves
+// all of Config.InFlight to the table (invariant 9).
+const maxPosting = 4
+
+// take waits for work and returns lanes whose top jobs are to be done in one call: one dead letter, one urgent lane,
+// or up to MaxInsert of the snapshot. The caller must hand every one of them back by finish, retry or bury, and call
+// posted or returned once. It returns nil when ctx has ended.
 func (ls *lanes) take(ctx context.Context) []holding {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for ctx.Err() == nil {
+		if ls.posting < maxPosting {
+			if l := ls.letters.pop(); l != nil {
+				ls.posting++
+				return []holding{ls.hold(l)}
+			}
+		}
 		if ls.active < ls.pace.calls() {
 			if wait := ls.pace.wait(time.Now()); wait > 0 {
 				ls.arm(wait)
@@ -168,24 +197,40 @@ func (ls *lanes) arm(wait time.Duration) {
 }
 
 func (ls *lanes) next() []holding {
-	if l := ls.live.pop(); l != nil {
-		return []holding{ls.hold(l)}
+	l := ls.live.pop()
+	if l == nil {
+		l = ls.snapshot.pop()
 	}
-	var held []holding
-	for len(held) < MaxInsert {
-		l := ls.snapshot.pop()
-		if l == nil {
+	if l == nil {
+		return nil
+	}
+	held := []holding{ls.holdForTable(l)}
+	for held[0].job.insertable() && len(held) < MaxInsert {
+		l := ls.snapshot.peek()
+		if l == nil || !l.top().insertable() {
 			break
 		}
-		held = append(held, ls.hold(l))
+		held = append(held, ls.holdForTable(ls.snapshot.pop()))
 	}
 	return held
 }
 
 func (ls *lanes) hold(l *lane) holding {
 	l.held = true
-	ls.pace.spend(unitsOf(len(l.top().record.Value)))
 	return holding{l, l.top()}
+}
+
+func (ls *lanes) holdForTable(l *lane) holding {
+	ls.pace.spend(unitsOf(len(l.top().record.Value)))
+	return ls.hold(l)
+}
+
+// posted notes that a write to the dlq has ended.
+func (ls *lanes) posted() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.posting--
+	ls.work.Broadcast()
 }
 
 // returned notes that a call of take's has ended, and what it told about the pace. extra is the units it cost
@@ -217,7 +262,7 @@ func (ls *lanes) finish(h holding, superseding bool) (superseded []*job) {
 	} else {
 		l.waiting = slices.Delete(l.waiting, i, i+1)
 	}
-	l.held, l.attempts, l.backoff = false, 0, nil
+	l.held, l.backoff = false, nil
 	if len(l.waiting) == 0 {
 		delete(ls.byKey, l.key)
 		return superseded
@@ -228,10 +273,11 @@ func (ls *lanes) finish(h holding, superseding bool) (superseded []*job) {
 }
 
 // retry keeps the lane held for a while, longer each time, and then queues it again: only this key waits.
-func (ls *lanes) retry(l *lane) (attempts int, wait time.Duration) {
+func (ls *lanes) retry(h holding) (attempts int, wait time.Duration) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	l.attempts++
+	l := h.lane
+	h.job.attempts++
 	if l.backoff == nil {
 		l.backoff = fault.Backoff()
 	}
@@ -243,7 +289,7 @@ func (ls *lanes) retry(l *lane) (attempts int, wait time.Duration) {
 		ls.enqueue(l)
 		ls.work.Signal()
 	})
-	return l.attempts, wait
+	return h.job.attempts, wait
 }
 
 // bury marks the job as dead and queues its lane again, for the dlq. The job keeps its place.
@@ -251,7 +297,7 @@ func (ls *lanes) bury(h holding, why *events.Invalid) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	h.job.dead = why
-	h.held, h.attempts, h.backoff = false, 0, nil
+	h.job.attempts, h.held, h.backoff = 0, false, nil
 	ls.enqueue(h.lane)
 	ls.work.Signal()
 }

@@ -30,9 +30,12 @@ func (r *run) write(ctx context.Context) error {
 	}
 }
 
-// call does the held jobs, all urgent or none, in one call, and settles each.
+// call does the held jobs in one call, and settles each.
 func (r *run) call(ctx context.Context, held []holding) error {
-	held = r.dropPastClose(held)
+	if held[0].job.dead != nil {
+		return r.post(ctx, held[0])
+	}
+	held = r.dropOvertaken(held)
 	if len(held) == 0 {
 		r.lanes.returned(fault.NotThrottled, false, 0)
 		return nil
@@ -63,12 +66,12 @@ func worse(a, b fault.Throttle) fault.Throttle {
 	return b
 }
 
-// dropPastClose leaves out snapshot records that the close has overtaken while they waited here.
-func (r *run) dropPastClose(held []holding) []holding {
+// dropOvertaken leaves out records that the close or a new generation has overtaken while they waited here.
+func (r *run) dropOvertaken(held []holding) []holding {
 	state := r.Watch.State()
 	kept := held[:0]
 	for _, h := range held {
-		if drop := r.Rules.pastClose(h.job.record, state); drop != "" && h.job.dead == nil {
+		if drop := r.Rules.overtaken(h.job.event, h.job.record, state); drop != "" {
 			r.lanes.finish(h, false)
 			h.job.ticket.done(dropFate(drop))
 		} else {
@@ -80,11 +83,7 @@ func (r *run) dropPastClose(held []holding) []holding {
 
 // do makes the call that the jobs need.
 func (r *run) do(ctx context.Context, held []holding) []Result {
-	if first := held[0].job; first.dead != nil {
-		ctx, cancel := context.WithTimeout(ctx, deadLetterTimeout)
-		defer cancel()
-		return []Result{{Err: r.DeadLetter(ctx, first.record, first.dead)}}
-	} else if first.urgent() {
+	if first := held[0].job; !first.insertable() {
 		return []Result{r.Target.Put(ctx, first.event)}
 	}
 	rows := make([]events.Event, len(held))
@@ -98,6 +97,15 @@ func (r *run) do(ctx context.Context, held []holding) []Result {
 	return results
 }
 
+// post writes a dead job's record to the dlq.
+func (r *run) post(ctx context.Context, h holding) error {
+	ctx, cancel := context.WithTimeout(ctx, deadLetterTimeout)
+	defer cancel()
+	err := r.DeadLetter(ctx, h.job.record, h.job.dead)
+	r.lanes.posted()
+	return r.settle(h, Result{Err: err})
+}
+
 // settle ends a job or puts it back. Every way out of here either hands its ticket to done, or keeps the job
 // in its lane, or ends the worker: no record is lost.
 func (r *run) settle(h holding, result Result) error {
@@ -108,7 +116,7 @@ func (r *run) settle(h holding, result Result) error {
 	j := h.job
 	switch fault.Of(result.Err) {
 	case fault.Retry:
-		attempts, wait := r.lanes.retry(h.lane)
+		attempts, wait := r.lanes.retry(h)
 		if attempts > 3 {
 			r.Logger.Warn("write will be tried again", "key", string(j.event.Key), "attempts", attempts, "wait", wait, "error", result.Err)
 		}
@@ -136,7 +144,7 @@ func (r *run) succeed(h holding, o Outcome) {
 		return
 	}
 	f := o.fate()
-	if o == Duplicate && h.attempts > 0 {
+	if o == Duplicate && h.job.attempts > 0 {
 		f = fateApplied // the stored version is ours: the lost answer of an attempt before was "applied"
 	}
 	// Whatever the outcome, the table holds this version, a higher one, or an item that is not ours to change:
