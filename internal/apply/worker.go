@@ -67,31 +67,39 @@ func New(c Config) *Worker {
 // the caller must not commit anything further for these partitions.
 func (w *Worker) Run(ctx context.Context, assigned map[events.TopicPartition]Progress, commit Commit) error {
 	r := w.newRun(assigned)
-	group, ctx := errgroup.WithContext(ctx)
-	stop := context.AfterFunc(ctx, r.wake)
+	group, groupCtx := errgroup.WithContext(ctx)
+	stop := context.AfterFunc(groupCtx, r.wake)
 	defer stop()
 	for _, p := range r.partitions {
-		group.Go(func() error { return r.fetch(ctx, p) })
+		group.Go(func() error { return r.fetch(groupCtx, p) })
 	}
-	for range w.InFlight {
-		group.Go(func() error { return r.write(ctx) })
+	for range w.InFlight + maxPosting {
+		group.Go(func() error { return r.write(groupCtx) })
 	}
-	group.Go(func() error { return r.commitAll(ctx, commit) })
+	group.Go(func() error { return r.commitAll(groupCtx, commit) })
 	err := group.Wait()
-
-	// What the writes under way achieved after the last tick is durable too.
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalCommit)
-	defer cancel()
-	if err == nil || errors.Is(err, context.Canceled) {
-		err = r.commit(last, commit)
-	} else {
-		err = errors.Join(err, r.commit(last, commit))
+	if !errors.Is(err, ErrFenced) {
+		err = r.lastCommit(context.WithoutCancel(ctx), commit, err)
 	}
 	if errors.Is(err, ErrFenced) {
 		w.Logger.Debug("the group has moved on; another member applies what is not committed")
 		return nil
 	}
 	return err
+}
+
+// lastCommit makes durable what the writes under way achieved after the last tick. It returns what ended the work,
+// or else what the commit says.
+func (r *run) lastCommit(ctx context.Context, commit Commit, ended error) error {
+	ctx, cancel := context.WithTimeout(ctx, finalCommit)
+	defer cancel()
+	err := r.commit(ctx, commit)
+	if ended == nil || err == nil {
+		return cmp.Or(ended, err)
+	}
+	// Joined, the class of this error could hide the class of the one that matters.
+	r.Logger.Warn("the last commit failed; what it would have covered will be applied again", "error", err)
+	return ended
 }
 
 // run is one assignment.
