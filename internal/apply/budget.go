@@ -20,18 +20,19 @@ func newBudget(limit int64) *budget {
 }
 
 // reserve waits until n bytes fit, or nothing else is in use: one record may be larger than the whole budget.
+// After an error nothing is reserved.
 func (b *budget) reserve(ctx context.Context, n int64) error {
 	defer context.AfterFunc(ctx, b.wake)()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.used > 0 && b.used+n > b.max {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
+	for ctx.Err() == nil && b.used > 0 && b.used+n > b.max {
 		b.room.Wait()
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	b.used += n
-	return ctx.Err()
+	return nil
 }
 
 // adjust corrects what is in use by delta, without waiting.
