@@ -121,7 +121,9 @@ func (w *Worker) newRun(assigned map[events.TopicPartition]Progress) *run {
 		}
 		r.partitions = append(r.partitions, newPartition(id, start, b))
 	}
-	r.fetchBytes = min(maxFetchBytes, max(minFetchBytes, w.MaxBytes/2/int64(max(1, len(assigned)))))
+	// All partitions at once may reserve a quarter of a budget: else a few records that do not get done, or fetches
+	// that wait for records, would leave no room for a fetch at all.
+	r.fetchBytes = min(maxFetchBytes, max(minFetchBytes, w.MaxBytes/8/int64(max(1, len(assigned)))))
 	return r
 }
 
