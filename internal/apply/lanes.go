@@ -53,12 +53,27 @@ func (l *lane) add(j *job) {
 	l.waiting = slices.Insert(l.waiting, i, j)
 }
 
-// queue is first in, first out. A lane that has left it is skipped when its turn comes.
-type queue struct{ lanes []*lane }
+// queue is first in, first out. A lane that has left it for another is skipped when its turn comes.
+type queue struct {
+	lanes []*lane
+	gone  int // lanes that have left; while the snapshot waits for the live changes, their turn may not come for long
+}
 
 func (q *queue) push(l *lane) {
+	before := l.queue
 	l.queue = q
 	q.lanes = append(q.lanes, l)
+	if before != nil {
+		before.leave()
+	}
+}
+
+// leave notes that a lane goes elsewhere, and clears away those that did when they are the greater part.
+func (q *queue) leave() {
+	if q.gone++; q.gone > 64 && 2*q.gone > len(q.lanes) {
+		q.lanes = slices.DeleteFunc(q.lanes, func(l *lane) bool { return l.queue != q })
+		q.gone = 0
+	}
 }
 
 // peek returns the next lane that still waits in this queue, or nil.
@@ -67,6 +82,7 @@ func (q *queue) peek() *lane {
 		if l := q.lanes[0]; l.queue == q {
 			return l
 		}
+		q.gone--
 		q.lanes[0] = nil
 		q.lanes = q.lanes[1:]
 	}
