@@ -1,0 +1,136 @@
+package apply
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+func TestPace(t *testing.T) {
+	now := time.Unix(0, 0)
+	p := newPace(9, 0, now)
+	require.Equal(t, 9, p.calls())
+	for range 5 {
+		p.throttled(now) // answers of calls that began together
+	}
+	require.Equal(t, 6, p.calls(), "one cut")
+	for range 100 {
+		now = now.Add(cutEvery)
+		p.throttled(now)
+	}
+	require.Equal(t, 1, p.calls(), "never none")
+	for range 1000 {
+		p.succeeded()
+	}
+	require.Equal(t, 9, p.calls(), "never more than configured")
+	require.Zero(t, p.wait(now), "no rate, no wait")
+}
+
+// Whatever is spent and given back, no window of time spends more than its share and one burst and one call.
+func TestPaceRate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := rapid.Float64Range(0.5, 1000).Draw(t, "rate")
+		now := time.Unix(0, 0)
+		p := newPace(64, rate, now)
+		spent, largest := 0.0, 0.0
+		for range rapid.IntRange(1, 200).Draw(t, "calls") {
+			if wait := p.wait(now); wait > 0 {
+				require.Less(t, wait, time.Hour)
+				now = now.Add(wait)
+				require.Zero(t, p.wait(now), "the wait that it names is long enough")
+			}
+			n := rapid.Float64Range(1, 400).Draw(t, "units")
+			p.spend(n)
+			spent, largest = spent+n, max(largest, n)
+			now = now.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "ms")) * time.Millisecond)
+		}
+		require.LessOrEqual(t, spent, rate*(now.Sub(time.Unix(0, 0)).Seconds()+1)+largest+1)
+	})
+}
+
+func TestUnitsOf(t *testing.T) {
+	for bytes, want := range map[int]float64{0: 1, 1: 1, 1023: 1, 1024: 1, 1025: 2, 409_600: 400} {
+		require.InDelta(t, want, unitsOf(bytes), 0)
+	}
+}
+
+func TestWorse(t *testing.T) {
+	all := []fault.Throttle{fault.NotThrottled, fault.RangeThrottled, fault.TableThrottled} // by how wide it is
+	for i, a := range all {
+		for j, b := range all {
+			require.Equal(t, all[max(i, j)], worse(a, b))
+		}
+	}
+}
+
+func jobOf(name string, v events.Version) *job {
+	return &job{event: events.Event{Key: keyOf(name), Version: v}}
+}
+
+func TestLaneOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := &lane{}
+		last := map[events.Version]*job{}
+		for range rapid.IntRange(1, 20).Draw(t, "jobs") {
+			j := jobOf("a", liveVersion(rapid.Uint64Range(0, 5).Draw(t, "position")))
+			last[j.event.Version] = j
+			l.add(j)
+		}
+		for i := 1; i < len(l.waiting); i++ {
+			require.LessOrEqual(t, l.waiting[i-1].event.Version.Compare(l.waiting[i].event.Version), 0)
+		}
+		require.Same(t, last[l.top().event.Version], l.top(), "of equal ones the later arrival")
+	})
+}
+
+// Rows that were overtaken by a change leave nothing behind, however long the snapshot is kept waiting.
+func TestOvertakenRowsLeaveNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ls := newLanes(newPace(1, 0, time.Now()))
+		for n := range 10_000 {
+			name := fmt.Sprintf("k%d", n)
+			ls.add([]*job{jobOf(name, events.Version{Generation: 1})})
+			ls.add([]*job{jobOf(name, liveVersion(1))})
+			held := ls.take(t.Context())
+			require.Len(t, held, 1)
+			require.Len(t, ls.finish(held[0], true), 1)
+			ls.returned(fault.NotThrottled, true, 0)
+		}
+		require.Empty(t, ls.byKey)
+		require.Less(t, len(ls.snapshot.lanes), 1000)
+	})
+}
+
+func TestUnreadableKeysDoNotShareALane(t *testing.T) {
+	a := &job{record: in(liveAt(0), 1, events.Record{})}
+	b := &job{record: in(liveAt(0), 2, events.Record{})}
+	c := &job{record: in(liveAt(1), 1, events.Record{})}
+	require.Len(t, map[string]bool{a.laneKey(): true, b.laneKey(): true, c.laneKey(): true}, 3)
+}
+
+func TestCounts(t *testing.T) {
+	var c Counts
+	for f := fateApplied; f <= fateOldGen; f++ {
+		c.count(f)
+	}
+	require.Equal(t, Counts{1, 1, 1, 1, 1, 1, 1, 1, 1}, c)
+	require.Equal(t, int64(9), c.Total())
+	require.Equal(t, Counts{2, 2, 2, 2, 2, 2, 2, 2, 2}, c.Add(c))
+	c.count(fateNone)
+	require.Equal(t, int64(9), c.Total())
+}
+
+func TestOutcomeNames(t *testing.T) {
+	for o, name := range map[Outcome]string{
+		0: "none", Applied: "applied", Stale: "stale", Duplicate: "duplicate", AppOwned: "app-owned", Present: "present", 99: "none",
+	} {
+		require.Equal(t, name, o.String())
+	}
+}
