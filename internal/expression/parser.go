@@ -1,0 +1,116 @@
+package expression
+
+import "strconv"
+
+// maxExpressionBytes is DynamoDB's limit of one expression; it bounds the parser's recursion too.
+const maxExpressionBytes = 4096
+
+// parser reads the tokens of one expression.
+type parser struct {
+	scope  *Scope
+	where  string // the request's field, for messages
+	text   string
+	tokens []token
+	at     int
+}
+
+func (s *Scope) parser(where, text string) (*parser, error) {
+	if len(text) > maxExpressionBytes {
+		return nil, invalidf("Invalid %s: Expression size has exceeded the maximum allowed size; expression size: %d", where, len(text))
+	}
+	tokens, err := tokenize(where, text)
+	if err != nil {
+		return nil, err
+	}
+	if len(tokens) == 1 {
+		return nil, invalidf("Invalid %s: The expression can not be empty;", where)
+	}
+	return &parser{scope: s, where: where, text: text, tokens: tokens}, nil
+}
+
+func (p *parser) peek() token { return p.tokens[p.at] }
+
+// next returns the token and moves on; the end token is never passed.
+func (p *parser) next() token {
+	t := p.tokens[p.at]
+	if t.kind != endToken {
+		p.at++
+	}
+	return t
+}
+
+// take moves on if the token is this symbol or keyword.
+func (p *parser) take(text string) bool {
+	if !p.peek().is(text) {
+		return false
+	}
+	p.at++
+	return true
+}
+
+func (p *parser) expect(text string) error {
+	if p.take(text) {
+		return nil
+	}
+	return p.unexpected()
+}
+
+func (p *parser) end() error {
+	if p.peek().kind == endToken {
+		return nil
+	}
+	return p.unexpected()
+}
+
+func (p *parser) unexpected() error { return syntaxError(p.where, p.text, p.peek()) }
+
+// call reports whether the next tokens are a word and an opening parenthesis: a function.
+func (p *parser) call() bool {
+	return p.peek().kind == wordToken && p.tokens[p.at+1].is("(")
+}
+
+func (p *parser) path() (Path, error) {
+	t := p.peek()
+	if t.kind != wordToken && t.kind != nameToken {
+		return nil, p.unexpected()
+	}
+	p.at++
+	name, err := p.scope.name(p.where, t)
+	if err != nil {
+		return nil, err
+	}
+	path := Path{{name: name, index: -1}}
+	for {
+		s, more, err := p.step()
+		if err != nil || !more {
+			return path, err
+		}
+		path = append(path, s)
+		if len(path) > 32 {
+			return nil, invalidf("Invalid %s: The document path has too many nesting elements; nesting levels: %d", p.where, len(path))
+		}
+	}
+}
+
+func (p *parser) step() (s step, more bool, err error) {
+	switch {
+	case p.take("."):
+		t := p.peek()
+		if t.kind != wordToken && t.kind != nameToken {
+			return step{}, false, p.unexpected()
+		}
+		p.at++
+		name, err := p.scope.name(p.where, t)
+		return step{name: name, index: -1}, true, err
+	case p.take("["):
+		t := p.peek()
+		index, err := strconv.ParseUint(t.text, 10, 31)
+		if t.kind != numberToken || err != nil {
+			return step{}, false, p.unexpected()
+		}
+		p.at++
+		return step{index: int(index)}, true, p.expect("]") //nolint:gosec // 31 bits
+	default:
+		return step{}, false, nil
+	}
+}
