@@ -1,0 +1,93 @@
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// Options say how to reach Kafka.
+type Options struct {
+	Brokers  []string // host:port, at least one
+	ClientID string   // what the brokers' own tools show
+	TLS      *tls.Config
+	SASL     sasl.Mechanism
+	// SessionTimeout is how long a member may be silent before its partitions go to others; 0 is 10 s. Brokers
+	// refuse less than their group.min.session.timeout.ms, 6 s by default.
+	SessionTimeout time.Duration
+	// Dial, when set, replaces the network; for tests.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// The deadlines of requests.
+const (
+	dialTimeout    = 5 * time.Second
+	requestTimeout = 15 * time.Second
+	fetchWait      = 500 * time.Millisecond // how long a broker may hold a fetch that finds nothing
+)
+
+// Client talks to one Kafka cluster. Safe for concurrent use.
+type Client struct {
+	options   Options
+	client    *kafkago.Client
+	transport *kafkago.Transport
+}
+
+// Open returns a client; it connects when it is first used.
+func Open(o Options) (*Client, error) {
+	if len(o.Brokers) == 0 {
+		return nil, errors.New("kafka: no brokers")
+	}
+	o.SessionTimeout = cmp.Or(o.SessionTimeout, 10*time.Second)
+	transport := &kafkago.Transport{
+		Dial: o.Dial, DialTimeout: dialTimeout, ClientID: o.ClientID, TLS: o.TLS, SASL: o.SASL,
+		MetadataTTL: 2 * time.Second, // a moved leader is found again this fast
+	}
+	return &Client{
+		options: o, transport: transport,
+		client: &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Timeout: requestTimeout, Transport: transport},
+	}, nil
+}
+
+// Close closes the idle connections.
+func (c *Client) Close() error {
+	c.transport.CloseIdleConnections()
+	return nil
+}
+
+// dialer is what consumer groups connect with.
+func (c *Client) dialer() *kafkago.Dialer {
+	return &kafkago.Dialer{
+		Timeout: dialTimeout, ClientID: c.options.ClientID, DualStack: true,
+		TLS: c.options.TLS, SASLMechanism: c.options.SASL, DialFunc: c.options.Dial,
+	}
+}
+
+// Check asks the cluster for its brokers, and whether topics with this replication are possible; 0 leaves the
+// replication to the brokers. The text says what was found.
+func (c *Client) Check(ctx context.Context, replication int) (string, error) {
+	var found string
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	response, err := c.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{}})
+	if err != nil {
+		return "", classify(err, fmt.Sprintf("ask Kafka at %v for its brokers", c.options.Brokers))
+	}
+	found = fmt.Sprintf("%d brokers", len(response.Brokers))
+	if replication > len(response.Brokers) {
+		return "", &fault.Error{
+			Class: fault.Fatal, Reason: "replication", What: fmt.Sprintf("kafka.replication is %d and the cluster has %s", replication, found),
+			Advice: "set kafka.replication to at most the number of brokers",
+		}
+	}
+	return found, nil
+}

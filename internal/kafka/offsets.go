@@ -1,0 +1,157 @@
+package kafka
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// bounds are the first offset of a partition and the one after its last record.
+func (c *Client) bounds(ctx context.Context, id events.TopicPartition) (start, end int64, err error) {
+	all, err := c.listOffsets(ctx, id.Topic, []int{id.Partition})
+	if err != nil {
+		return 0, 0, err
+	}
+	return all[0].FirstOffset, all[0].LastOffset, nil
+}
+
+// EndOffsets is the offset after the last record of each partition of a topic.
+func (c *Client) EndOffsets(ctx context.Context, topic string) (map[int]int64, error) {
+	n, err := c.partitions(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	partitions := make([]int, n)
+	for i := range partitions {
+		partitions[i] = i
+	}
+	all, err := c.listOffsets(ctx, topic, partitions)
+	ends := make(map[int]int64, n)
+	for _, p := range all {
+		ends[p.Partition] = p.LastOffset
+	}
+	return ends, err
+}
+
+// listOffsets returns the bounds of every partition asked for, or an error.
+func (c *Client) listOffsets(ctx context.Context, topic string, partitions []int) ([]kafkago.PartitionOffsets, error) {
+	what := "list offsets of " + topic
+	ask := make([]kafkago.OffsetRequest, 0, 2*len(partitions))
+	for _, p := range partitions {
+		ask = append(ask, kafkago.FirstOffsetOf(p), kafkago.LastOffsetOf(p))
+	}
+	response, err := c.client.ListOffsets(ctx, &kafkago.ListOffsetsRequest{Topics: map[string][]kafkago.OffsetRequest{topic: ask}})
+	if err != nil {
+		return nil, classify(err, what)
+	}
+	all := response.Topics[topic]
+	for _, p := range all {
+		if p.Error != nil {
+			return nil, classify(p.Error, fmt.Sprintf("%s/%d", what, p.Partition))
+		}
+	}
+	if len(all) != len(partitions) {
+		return nil, classify(kafkago.LeaderNotAvailable, what)
+	}
+	return all, nil
+}
+
+// Progress is what a group has committed for these topics: only partitions with a commit are in it.
+func (c *Client) Progress(ctx context.Context, group string, topics ...string) (map[events.TopicPartition]apply.Progress, error) {
+	what := "fetch the committed offsets of group " + group
+	response, err := c.client.OffsetFetch(ctx, &kafkago.OffsetFetchRequest{GroupID: group})
+	if err != nil {
+		return nil, classify(err, what)
+	}
+	if response.Error != nil {
+		return nil, classify(response.Error, what)
+	}
+	progress := map[events.TopicPartition]apply.Progress{}
+	for topic, partitions := range response.Topics {
+		if !slices.Contains(topics, topic) {
+			continue // of another role of the same group
+		}
+		for _, p := range partitions {
+			id := events.TopicPartition{Topic: topic, Partition: p.Partition}
+			if p.Error != nil {
+				return nil, classify(p.Error, fmt.Sprintf("%s for %s", what, id))
+			}
+			if p.CommittedOffset < 0 {
+				continue // nothing committed: from the start
+			}
+			at := apply.Progress{Offset: p.CommittedOffset}
+			// Offsets that a person has reset carry no counts; anything else in the metadata is not ours either.
+			if json.Unmarshal([]byte(p.Metadata), &at.Counts) != nil {
+				at.Counts = apply.Counts{}
+			}
+			progress[id] = at
+		}
+	}
+	return progress, nil
+}
+
+// commit makes progress durable for a member of a group; generation -1 and no member are for a group without members.
+func (c *Client) commit(ctx context.Context, group, member string, generation int, progress map[events.TopicPartition]apply.Progress) error {
+	what := "commit offsets of group " + group
+	topics := map[string][]kafkago.OffsetCommit{}
+	for id, at := range progress {
+		counts, err := json.Marshal(at.Counts)
+		if err != nil {
+			return fmt.Errorf("encode counts: %w", err)
+		}
+		topics[id.Topic] = append(topics[id.Topic], kafkago.OffsetCommit{Partition: id.Partition, Offset: at.Offset, Metadata: string(counts)})
+	}
+	response, err := c.client.OffsetCommit(ctx, &kafkago.OffsetCommitRequest{
+		GroupID: group, GenerationID: generation, MemberID: member, Topics: topics,
+	})
+	if err != nil {
+		return classify(err, what)
+	}
+	// A refusal stands with each partition, and nowhere else.
+	answered := 0
+	for topic, partitions := range response.Topics {
+		for _, p := range partitions {
+			if p.Error != nil {
+				return classify(p.Error, fmt.Sprintf("%s for %s/%d", what, topic, p.Partition))
+			}
+			answered++
+		}
+	}
+	if answered != len(progress) {
+		return classify(kafkago.Unknown, fmt.Sprintf("%s: %d of %d partitions answered", what, answered, len(progress)))
+	}
+	return nil
+}
+
+// ResetToStart commits offset 0 for every partition of the topics, for a replay. The broker refuses it while the
+// group has members.
+func (c *Client) ResetToStart(ctx context.Context, group string, topics ...string) error {
+	members, err := c.Members(ctx, group)
+	if err != nil {
+		return err
+	}
+	if len(members) > 0 {
+		return &fault.Error{
+			Class: fault.Fatal, Reason: "group-not-empty", What: fmt.Sprintf("group %s has %d members, the first is %s", group, len(members), members[0].Client),
+			Advice: "stop all streamers first",
+		}
+	}
+	progress := map[events.TopicPartition]apply.Progress{}
+	for _, topic := range topics {
+		n, err := c.partitions(ctx, topic)
+		if err != nil {
+			return err
+		}
+		for p := range n {
+			progress[events.TopicPartition{Topic: topic, Partition: p}] = apply.Progress{}
+		}
+	}
+	return c.commit(ctx, group, "", -1, progress)
+}

@@ -1,0 +1,123 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// Topics are the names of a migration's topics.
+type Topics struct {
+	Snapshot, Live, DLQ, Work, Facts, Control string
+}
+
+// TopicsOf returns the topics of the migration called name.
+func TopicsOf(name string) Topics {
+	return Topics{
+		Snapshot: name + ".snapshot", Live: name + ".live", DLQ: name + ".dlq",
+		Work: name + ".work", Facts: name + ".facts", Control: name + ".control",
+	}
+}
+
+// TopicSpec says how a migration's topics are to be.
+type TopicSpec struct {
+	Topics         Topics
+	Partitions     int // of Snapshot and of Live
+	WorkPartitions int
+	Replication    int // 0 leaves it to the brokers
+}
+
+// maxMessageBytes holds any record: an item of 400 KB, made of many small values, is several MB of JSON.
+const maxMessageBytes = 16 << 20
+
+func entry(name, value string) kafkago.ConfigEntry {
+	return kafkago.ConfigEntry{ConfigName: name, ConfigValue: value}
+}
+
+// configs are the topics as DESIGN section 4 has them.
+func (s TopicSpec) configs() []kafkago.TopicConfig {
+	forever := []kafkago.ConfigEntry{entry("retention.ms", "-1"), entry("retention.bytes", "-1")}
+	data := append([]kafkago.ConfigEntry{entry("max.message.bytes", strconv.Itoa(maxMessageBytes))}, forever...)
+	// kafka-go reads a topic that is compacted and compressed in an endless loop, so the facts are not compressed.
+	facts := []kafkago.ConfigEntry{entry("cleanup.policy", "compact"), entry("compression.type", "uncompressed")}
+	topic := func(name string, partitions int, entries []kafkago.ConfigEntry) kafkago.TopicConfig {
+		replication := s.Replication
+		if replication == 0 {
+			replication = -1
+		}
+		return kafkago.TopicConfig{Topic: name, NumPartitions: partitions, ReplicationFactor: replication, ConfigEntries: entries}
+	}
+	return []kafkago.TopicConfig{
+		topic(s.Topics.Snapshot, s.Partitions, data),
+		topic(s.Topics.Live, s.Partitions, data),
+		topic(s.Topics.DLQ, 1, data),
+		topic(s.Topics.Work, s.WorkPartitions, nil),
+		topic(s.Topics.Facts, 1, facts),
+		topic(s.Topics.Control, 1, forever),
+	}
+}
+
+// CreateTopics creates the topics that are missing, and returns once all of them can be used. A topic that exists
+// with another number of partitions is an error of class Fatal.
+func (c *Client) CreateTopics(ctx context.Context, spec TopicSpec) error {
+	configs := spec.configs()
+	response, err := c.client.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: configs})
+	if err != nil {
+		return classify(err, "create topics")
+	}
+	for name, err := range response.Errors {
+		if err != nil && !errors.Is(err, kafkago.TopicAlreadyExists) {
+			return classify(err, "create topic "+name)
+		}
+	}
+	return fault.Do(ctx, nil, func(ctx context.Context) error {
+		for _, config := range configs {
+			found, err := c.partitions(ctx, config.Topic)
+			if err != nil {
+				return err
+			}
+			if found != config.NumPartitions {
+				return &fault.Error{
+					Class: fault.Fatal, Reason: "partitions",
+					What:   fmt.Sprintf("topic %s has %d partitions, the configuration says %d", config.Topic, found, config.NumPartitions),
+					Advice: "set the configuration to what the topic has, or delete the topic if it is of no use",
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// Exists reports whether there is a topic of this name.
+func (c *Client) Exists(ctx context.Context, topic string) (bool, error) {
+	_, err := c.partitions(ctx, topic)
+	if errors.Is(err, kafkago.UnknownTopicOrPartition) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// partitions is the number of partitions of a topic. A missing one is kafkago.UnknownTopicOrPartition, of class
+// Retry: a topic that was just created is missing for a moment on some brokers.
+func (c *Client) partitions(ctx context.Context, topic string) (int, error) {
+	what := "describe topic " + topic
+	response, err := c.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{topic}})
+	if err != nil {
+		return 0, classify(err, what)
+	}
+	for _, t := range response.Topics {
+		if t.Name != topic {
+			continue // not the one that was asked for
+		}
+		if t.Error != nil {
+			return 0, classify(t.Error, what)
+		}
+		return len(t.Partitions), nil
+	}
+	return 0, classify(kafkago.UnknownTopicOrPartition, what)
+}
