@@ -273,7 +273,7 @@ func TestFailingDLQStopsItsPartitionOnly(t *testing.T) {
 					w.append(liveAt(1), change(fmt.Sprintf("b%d", n), 1, "v"))
 					w.append(snapshotAt(0), read(fmt.Sprintf("s%d", n), "v"))
 				}
-				r := w.run()
+				r := w.run(one)
 				time.Sleep(2 * time.Second)
 				w.mu.Lock()
 				require.Len(t, w.table, 300, "what can be applied is applied")

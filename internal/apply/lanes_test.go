@@ -33,6 +33,16 @@ func TestPace(t *testing.T) {
 	require.Zero(t, p.wait(now), "no rate, no wait")
 }
 
+func TestPaceSavesOneSecond(t *testing.T) {
+	now := time.Unix(0, 0)
+	p := newPace(1, 10, now)
+	p.spend(25)
+	require.Equal(t, 1600*time.Millisecond, p.wait(now))
+	require.Zero(t, p.wait(now.Add(time.Hour)))
+	p.spend(10)
+	require.Positive(t, p.wait(now.Add(time.Hour)), "an idle hour is worth one second of writes")
+}
+
 // Whatever is spent and given back, no window of time spends more than its share and one burst and one call.
 func TestPaceRate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
