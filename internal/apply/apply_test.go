@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
@@ -290,148 +288,6 @@ func TestFailingDLQStopsItsPartitionOnly(t *testing.T) {
 	}
 }
 
-func TestRefusingDLQStopsTheWorker(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.append(liveAt(0), events.Record{Key: []byte("garbage")})
-		w.letterFault = func(context.Context, events.Record) error { return errTooLarge }
-		err := w.run().wait()
-		require.Equal(t, fault.Fatal, fault.Of(err))
-		require.ErrorContains(t, err, "orders.live/0@0")
-		require.Zero(t, w.progress[liveAt(0)].Offset)
-	})
-}
-
-func TestFatalStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		for n := range uint64(100) {
-			w.append(liveAt(0), change(fmt.Sprintf("k%d", n), n, "v"))
-		}
-		w.fault = func(c call) (bool, error) {
-			if c.event.Key == keyOf("k50") {
-				return false, errDenied
-			}
-			return true, nil
-		}
-		err := w.run(one).wait()
-		require.ErrorIs(t, err, errDenied)
-		require.ErrorContains(t, err, "k50")
-		require.Equal(t, int64(50), w.progress[liveAt(0)].Offset, "what is done before is committed, and no more")
-	})
-}
-
-func TestUnclassifiedErrorStaysFatalWhenTheLastCommitFailsToo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.append(liveAt(0), change("a", 1, "v"))
-		w.append(liveAt(0), change("b", 1, "v"))
-		w.commitErr = &fault.Error{Class: fault.Retry, What: "commit"}
-		w.fault = func(c call) (bool, error) {
-			if c.event.Key == keyOf("b") {
-				return false, errors.New("something that no adapter knows")
-			}
-			return true, nil
-		}
-		err := w.run(one).wait()
-		require.ErrorContains(t, err, "something that no adapter knows")
-		require.Equal(t, fault.Fatal, fault.Of(err))
-	})
-}
-
-func TestDeletedOffsetStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.append(liveAt(0), change("a", 1, "v"))
-		w.start[liveAt(0)] = 1
-		err := w.run().wait()
-		require.ErrorContains(t, err, "offset 0 of orders.live/0 is deleted")
-		require.Equal(t, fault.Fatal, fault.Of(err))
-	})
-}
-
-// Only the end of the context makes an ended worker a success.
-func TestCanceledErrorOfAnotherIsAnError(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.logs[liveAt(0)] = nil
-		w.fetchErr = &fault.Error{Class: fault.Fatal, What: "fetch", Err: context.Canceled}
-		require.ErrorContains(t, w.run().wait(), "fetch")
-	})
-}
-
-func TestStaleControlStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.append(liveAt(0), change("a", 1, "v"))
-		w.stale = &fault.Error{Class: fault.Fatal, Reason: "control-unread", What: "the control log could not be read"}
-		require.ErrorIs(t, w.run().wait(), w.stale)
-		require.Empty(t, w.calls, "nothing is written by who may not know of the close")
-	})
-}
-
-func TestFencedCommitEndsWithoutError(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.append(liveAt(0), change("a", 1, "v"))
-		tries := 0
-		err := New(w.config()).Run(t.Context(), w.assigned(), func(context.Context, map[events.TopicPartition]Progress) error {
-			tries++
-			return fmt.Errorf("commit: %w", ErrFenced)
-		})
-		require.NoError(t, err)
-		require.Equal(t, 1, tries, "who is fenced does not commit again")
-	})
-}
-
-func TestFatalIsToldAlthoughTheGroupHasMovedOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.append(liveAt(0), change("a", 1, "v"))
-		w.append(liveAt(0), change("b", 1, "v"))
-		w.commitErr = ErrFenced
-		w.fault = func(c call) (bool, error) {
-			if c.event.Key == keyOf("b") {
-				return false, errDenied
-			}
-			return true, nil
-		}
-		require.ErrorIs(t, w.run(one).wait(), errDenied)
-	})
-}
-
-func TestCommitIsTriedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.append(liveAt(0), change("a", 1, "v"))
-		w.commitErr = &fault.Error{Class: fault.Retry, What: "commit"}
-		r := w.run(func(c *Config) { c.Logger = nil })
-		time.Sleep(time.Second)
-		w.mu.Lock()
-		require.Zero(t, w.commits)
-		w.commitErr = nil
-		w.mu.Unlock()
-		r.finish()
-
-		w.append(liveAt(0), change("b", 1, "v"))
-		w.commitErr = &fault.Error{Class: fault.Fatal, What: "commit refused"}
-		require.ErrorContains(t, w.run().wait(), "commit refused")
-	})
-}
-
-func TestLastCommit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.latency = func() time.Duration { return time.Second }
-		w.append(liveAt(0), change("a", 1, "v"))
-		r := w.run(func(c *Config) { c.CommitEvery = time.Hour })
-		time.Sleep(500 * time.Millisecond)
-		require.NoError(t, r.stop())
-		require.Len(t, w.table, 1, "the call under way is finished")
-		require.Equal(t, int64(1), w.progress[liveAt(0)].Offset, "and committed")
-	})
-}
-
 func TestHolesAdvanceTheFrontier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -519,8 +375,4 @@ func TestNothingAssigned(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.NoError(t, r.stop())
 	})
-}
-
-func closedAt(end int64) *checkpoint.Closed {
-	return &checkpoint.Closed{Generation: 1, Ends: map[int]int64{0: end}}
 }

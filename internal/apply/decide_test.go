@@ -263,3 +263,7 @@ func TestNewerGenerationWaitsForTheControlLog(t *testing.T) {
 		require.Equal(t, int64(1), w.progress[liveAt(0)].Offset)
 	})
 }
+
+func closedAt(end int64) *checkpoint.Closed {
+	return &checkpoint.Closed{Generation: 1, Ends: map[int]int64{0: end}}
+}
