@@ -1,0 +1,116 @@
+package dynamodb
+
+import (
+	"errors"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// classify decides, once, what an error of the wire client or of the SDK means (DESIGN section 8). what says
+// what was tried, with the names that matter.
+func classify(err error, what string) error {
+	if err == nil {
+		return nil
+	}
+	if _, done := errors.AsType[*fault.Error](err); done {
+		return err
+	}
+	answer, ok := answerOf(err)
+	if !ok {
+		// No answer: the network, a deadline, a lost answer, credentials that could not be had just now. The call
+		// may have been carried out; doing it again is harmless.
+		return &fault.Error{Class: fault.Retry, Reason: "no-answer", What: what, Err: err}
+	}
+	e := &fault.Error{Class: fault.Fatal, Reason: answer.code, What: what, Err: err}
+	switch answer.code {
+	case "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "LimitExceededException", "Throttling":
+		e.Class, e.Throttle = fault.Retry, throttleOf(answer.reasons)
+	case "InternalServerError", "InternalFailure", "ServiceUnavailable", "TransactionConflictException", "TransactionInProgressException",
+		"ResourceInUseException", "ReplicatedWriteConflictException", "RequestTimeout", "RequestTimeoutException",
+		"ExpiredTokenException", "ExpiredToken", "RequestExpired", "SignatureDoesNotMatch", "InvalidSignatureException":
+		// Credentials that have run out are fetched anew; a signature is refused while clocks differ.
+		e.Class = fault.Retry
+	case "ItemCollectionSizeLimitExceededException", "ValidationException", "ValidationError", "SerializationException":
+		e.Class, e.Err = fault.Record, invalid(answer)
+	case "ResourceNotFoundException":
+		e.Advice = "check the table's name, region and account in the configuration"
+	case "AccessDeniedException", "AccessDenied", "UnrecognizedClientException", "MissingAuthenticationTokenException":
+		e.Advice = "check the credentials and their permissions"
+	default:
+		if answer.status >= 500 {
+			e.Class = fault.Retry
+		}
+	}
+	return e
+}
+
+// answerOf finds what the service answered, whichever client asked.
+func answerOf(err error) (*answerError, bool) {
+	if own, ok := errors.AsType[*answerError](err); ok {
+		return own, true
+	}
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return nil, false
+	}
+	answer := &answerError{code: api.ErrorCode(), message: api.ErrorMessage()}
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		answer.status = response.HTTPStatusCode()
+	}
+	var reasons []types.ThrottlingReason
+	if e, ok := errors.AsType[*types.ProvisionedThroughputExceededException](err); ok {
+		reasons = e.ThrottlingReasons
+	} else if e, ok := errors.AsType[*types.ThrottlingException](err); ok {
+		reasons = e.ThrottlingReasons
+	} else if e, ok := errors.AsType[*types.RequestLimitExceeded](err); ok {
+		reasons = e.ThrottlingReasons
+	}
+	for _, r := range reasons {
+		if r.Reason != nil {
+			answer.reasons = append(answer.reasons, *r.Reason)
+		}
+	}
+	return answer, true
+}
+
+// throttleOf says how much is throttled. Only if every reason names a key range is it that range alone.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-diagnosing.html
+func throttleOf(reasons []string) fault.Throttle {
+	if len(reasons) == 0 {
+		return fault.TableThrottled
+	}
+	for _, r := range reasons {
+		if !strings.HasSuffix(r, "KeyRangeThroughputExceeded") {
+			return fault.TableThrottled
+		}
+	}
+	return fault.RangeThrottled
+}
+
+// invalid says why the database refuses an item.
+func invalid(answer *answerError) *events.Invalid {
+	reason := events.Refused
+	switch message := answer.message; {
+	case strings.Contains(message, "Item size") || strings.Contains(message, "size has exceeded") || answer.code == "ItemCollectionSizeLimitExceededException":
+		reason = events.TooLarge
+	case strings.Contains(message, "key element does not match") || strings.Contains(message, "Type mismatch for key") ||
+		strings.Contains(message, "Missing the key") || strings.Contains(message, "key attribute"):
+		reason = events.KeyMismatch
+	}
+	return &events.Invalid{Reason: reason, Detail: answer.code + ": " + answer.message}
+}
+
+// conditionFailed returns the stored item of a write that its condition refused, nil when it was not returned.
+func conditionFailed(err error) (item []byte, ok bool) {
+	answer, ok := answerOf(err)
+	if !ok || answer.code != "ConditionalCheckFailedException" {
+		return nil, false
+	}
+	return answer.item, true
+}

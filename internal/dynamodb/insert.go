@@ -1,0 +1,145 @@
+package dynamodb
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// maxStatement is the most characters of a statement.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementRequest.html
+const maxStatement = 8192
+
+// Insert implements apply.Target by BatchExecuteStatement: one INSERT for each row, which says "must not exist".
+func (t *Target) Insert(ctx context.Context, rows []events.Event) []apply.Result {
+	results := make([]apply.Result, len(rows))
+	batched := make([]int, 0, len(rows)) // indexes into rows
+	body := []byte(`{"Statements":[`)
+	for i, row := range rows {
+		statement, ok := t.statement(row.Item)
+		if !ok {
+			results[i] = t.Put(ctx, row)
+			continue // written alone
+		}
+		if len(batched) > 0 {
+			body = append(body, ',')
+		}
+		body = t.appendInsert(body, statement, row)
+		batched = append(batched, i)
+	}
+	if len(batched) == 0 {
+		return results
+	}
+	what := fmt.Sprintf("insert %d rows into %s", len(batched), t.table.name)
+	answer, err := t.table.wire.call(ctx, "DynamoDB_20120810.BatchExecuteStatement", append(body, `]}`...))
+	var answers []statementAnswer
+	if err == nil {
+		answers, err = parseInsert(answer, len(batched))
+	}
+	if err = classify(err, what); fault.Of(err) == fault.Record && err != nil {
+		// The call was refused as a whole for what may be one row's fault. Alone, each says its own.
+		for _, i := range batched {
+			results[i] = t.Put(ctx, rows[i])
+		}
+		return results
+	}
+	for n, i := range batched {
+		switch {
+		case err != nil:
+			results[i].Err = err
+		default:
+			results[i] = t.inserted(answers[n], rows[i])
+		}
+	}
+	return results
+}
+
+// statement is the INSERT for an item; false when it would be too long.
+func (t *Target) statement(item events.Item) (string, bool) {
+	var s strings.Builder
+	s.WriteString(t.insert)
+	if t.form == Versioned {
+		name(&s, t.names.Version)
+	}
+	for i, a := range item.Attributes {
+		if i > 0 || t.form == Versioned {
+			s.WriteByte(',')
+		}
+		name(&s, a.Name)
+	}
+	s.WriteByte('}')
+	return s.String(), s.Len() <= maxStatement
+}
+
+func name(s *strings.Builder, name string) {
+	s.WriteByte('\'')
+	s.WriteString(strings.ReplaceAll(name, "'", "''"))
+	s.WriteString("':?")
+}
+
+func (t *Target) appendInsert(b []byte, statement string, row events.Event) []byte {
+	b = append(quote(append(b, `{"Statement":`...), statement), `,"ReturnValuesOnConditionCheckFailure":"ALL_OLD","Parameters":[`...)
+	if t.form == Versioned {
+		b = append(append(append(b, `{"S":"`...), row.Version.String()...), `"}`...)
+	}
+	for i, a := range row.Item.Attributes {
+		if i > 0 || t.form == Versioned {
+			b = append(b, ',')
+		}
+		b = append(b, a.Value...)
+	}
+	return append(b, `]}`...)
+}
+
+// statementAnswer is the answer to one statement; a success has no Error.
+type statementAnswer struct {
+	Error *struct {
+		Code    string
+		Message string
+		Item    json.RawMessage
+	}
+}
+
+func parseInsert(answer []byte, want int) ([]statementAnswer, error) {
+	var body struct{ Responses []statementAnswer }
+	if err := json.Unmarshal(answer, &body); err != nil {
+		return nil, err
+	}
+	if len(body.Responses) != want {
+		return nil, fmt.Errorf("%d answers to %d statements", len(body.Responses), want)
+	}
+	return body.Responses, nil
+}
+
+// codes are the per-statement codes, as the exceptions that they stand for.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
+var codes = map[string]string{
+	"ProvisionedThroughputExceeded":   "ProvisionedThroughputExceededException",
+	"ThrottlingError":                 "ThrottlingException",
+	"ConditionalCheckFailed":          "ConditionalCheckFailedException",
+	"ItemCollectionSizeLimitExceeded": "ItemCollectionSizeLimitExceededException",
+	"TransactionConflict":             "TransactionConflictException",
+	"ResourceNotFound":                "ResourceNotFoundException",
+	"AccessDenied":                    "AccessDeniedException",
+}
+
+// inserted is the result of one statement. HTTP 200 says nothing about it.
+func (t *Target) inserted(a statementAnswer, row events.Event) apply.Result {
+	if a.Error == nil {
+		return apply.Result{Outcome: apply.Applied, Units: unitsOf(len(row.Item.Raw))}
+	}
+	if a.Error.Code == "DuplicateItem" {
+		return apply.Result{Outcome: t.refused(a.Error.Item, row.Version.String())}
+	}
+	code := a.Error.Code
+	if exception, ok := codes[code]; ok {
+		code = exception
+	}
+	err := &answerError{code: code, message: a.Error.Message}
+	return apply.Result{Err: classify(err, fmt.Sprintf("insert %s into %s", row.Key, t.table.name))}
+}

@@ -1,0 +1,60 @@
+package dynamodb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/snapshot"
+)
+
+var _ snapshot.Source = (*Source)(nil)
+
+// Source is the old table as the snapshot reads it.
+type Source struct {
+	table    *Table
+	schema   events.KeySchema
+	decoders sync.Pool
+}
+
+// NewSource returns the source of a table with this key schema.
+func NewSource(t *Table, schema events.KeySchema) *Source {
+	return &Source{table: t, schema: schema, decoders: decoders(schema)}
+}
+
+// decoders is a pool of decoders, which are for one goroutine at a time.
+func decoders(schema events.KeySchema) sync.Pool {
+	return sync.Pool{New: func() any { return events.NewDecoder(schema) }}
+}
+
+// Scan implements snapshot.Source.
+func (s *Source) Scan(ctx context.Context, segment, total int, after []byte) (snapshot.Page, error) {
+	scanned, err := s.table.scan(ctx, scanRequest{segment: segment, total: total, after: after})
+	if err != nil {
+		return snapshot.Page{}, err
+	}
+	decoder := s.decoders.Get().(*events.Decoder)
+	defer s.decoders.Put(decoder)
+	page := snapshot.Page{Rows: make([]snapshot.Row, 0, len(scanned.items)), Last: scanned.last, Units: scanned.units}
+	for _, raw := range scanned.items {
+		key, err := keyOf(decoder, s.schema, raw)
+		if bad, ok := errors.AsType[*events.Invalid](err); ok {
+			page.Bad = append(page.Bad, snapshot.BadRow{Item: raw, Err: bad})
+		} else if err != nil {
+			return snapshot.Page{}, fmt.Errorf("key of an item of %s: %w", s.table.name, err)
+		} else {
+			page.Rows = append(page.Rows, snapshot.Row{Key: key, Item: raw})
+		}
+	}
+	return page, nil
+}
+
+func keyOf(d *events.Decoder, schema events.KeySchema, raw []byte) (events.Key, error) {
+	item, err := d.Item(raw)
+	if err != nil {
+		return "", err
+	}
+	return schema.Key(item)
+}

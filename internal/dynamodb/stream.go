@@ -1,0 +1,225 @@
+package dynamodb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+
+	"github.com/crossfadedb/crossfade/internal/capture"
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+var _ capture.Stream = (*Stream)(nil)
+
+// Stream is the DynamoDB Stream of the old table.
+type Stream struct {
+	table    *Table
+	arn      string
+	schema   events.KeySchema
+	decoders sync.Pool
+}
+
+// NewStream returns the stream with this ARN.
+func NewStream(t *Table, arn string, schema events.KeySchema) *Stream {
+	return &Stream{table: t, arn: arn, schema: schema, decoders: decoders(schema)}
+}
+
+// Shards implements capture.Stream. It reads all pages: one has at most 100 shards.
+func (s *Stream) Shards(ctx context.Context) ([]capture.Shard, error) {
+	var all []capture.Shard
+	for from, first := (*string)(nil), true; first || from != nil; first = false {
+		page, err := s.describe(ctx, from)
+		if err != nil {
+			return nil, err
+		}
+		for _, shard := range page.Shards {
+			own := capture.Shard{ID: aws.ToString(shard.ShardId), Parent: aws.ToString(shard.ParentShardId)}
+			if r := shard.SequenceNumberRange; r != nil {
+				if own.Start, err = position(r.StartingSequenceNumber); err == nil {
+					own.End, err = position(r.EndingSequenceNumber)
+				}
+			}
+			if err != nil {
+				return nil, &fault.Error{Class: fault.Fatal, Reason: "sequence-number", What: "shard " + own.ID, Err: err}
+			}
+			all = append(all, own)
+		}
+		from = page.LastEvaluatedShardId
+	}
+	return all, nil
+}
+
+func (s *Stream) describe(ctx context.Context, from *string) (*types.StreamDescription, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.table.timeout)
+	defer cancel()
+	answer, err := s.table.streams.DescribeStream(ctx, &dynamodbstreams.DescribeStreamInput{StreamArn: &s.arn, ExclusiveStartShardId: from})
+	if err != nil {
+		return nil, notRecord(classify(err, "describe stream "+s.arn))
+	}
+	return answer.StreamDescription, nil
+}
+
+func position(number *string) (events.Position, error) {
+	if number == nil {
+		return "", nil
+	}
+	return events.ParsePosition(*number)
+}
+
+// Iterator implements capture.Stream. It never asks for LATEST.
+func (s *Stream) Iterator(ctx context.Context, shard string, from capture.From) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.table.timeout)
+	defer cancel()
+	input := &dynamodbstreams.GetShardIteratorInput{StreamArn: &s.arn, ShardId: &shard}
+	switch {
+	case from.After != "":
+		input.ShardIteratorType, input.SequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, new(from.After.Number())
+	case from.At != "" && !from.Oldest:
+		input.ShardIteratorType, input.SequenceNumber = types.ShardIteratorTypeAtSequenceNumber, new(from.At.Number())
+	default:
+		input.ShardIteratorType = types.ShardIteratorTypeTrimHorizon
+	}
+	answer, err := s.table.streams.GetShardIterator(ctx, input)
+	if err != nil {
+		return "", streamError(err, fmt.Sprintf("get an iterator of shard %s (%s %s)", shard, input.ShardIteratorType, aws.ToString(input.SequenceNumber)))
+	}
+	return aws.ToString(answer.ShardIterator), nil
+}
+
+// streamError maps the answers that capture decides about.
+func streamError(err error, what string) error {
+	answer, ok := answerOf(err)
+	if !ok {
+		return classify(err, what)
+	}
+	switch answer.code {
+	case "TrimmedDataAccessException":
+		return fmt.Errorf("%s: %w", what, capture.ErrTrimmed)
+	case "ExpiredIteratorException":
+		return fmt.Errorf("%s: %w", what, capture.ErrExpired)
+	case "ResourceNotFoundException":
+		return fmt.Errorf("%s: %w", what, capture.ErrNoShard)
+	case "ValidationException":
+		// DynamoDB Local's answer to a sequence number below the shard's start, where DynamoDB says trimmed.
+		return fmt.Errorf("%s: %w (%s)", what, capture.ErrTrimmed, answer.message)
+	}
+	return notRecord(classify(err, what))
+}
+
+// Records implements capture.Stream.
+func (s *Stream) Records(ctx context.Context, iterator string) (capture.Page, error) {
+	const what = "get records"
+	body := append(quote([]byte(`{"ShardIterator":`), iterator), '}')
+	answer, err := s.table.wire.call(ctx, "DynamoDBStreams_20120810.GetRecords", body)
+	if err != nil {
+		return capture.Page{}, streamError(err, what)
+	}
+	decoder := s.decoders.Get().(*events.Decoder)
+	defer s.decoders.Put(decoder)
+	var page capture.Page
+	c := newCutter(answer)
+	err = c.object(func(name string) error {
+		switch name {
+		case "Records":
+			return c.each(func() error {
+				change, err := s.change(c, decoder)
+				page.Changes = append(page.Changes, change)
+				return err
+			})
+		case "NextShardIterator":
+			raw, err := c.value()
+			if err != nil {
+				return err
+			}
+			return json.Unmarshal(raw, &page.Next) // null is the end of the shard too
+		}
+		return c.skip()
+	})
+	return page, classify(err, what)
+}
+
+// change cuts one record.
+func (s *Stream) change(c *cutter, decoder *events.Decoder) (change capture.Change, err error) {
+	var event, sequence string
+	var keys, image []byte
+	var seconds float64
+	text := func(to any) error {
+		raw, err := c.value()
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(raw, to)
+	}
+	err = c.object(func(name string) error {
+		switch name {
+		case "eventName":
+			return text(&event)
+		case "dynamodb":
+			return c.object(func(name string) (err error) {
+				switch name {
+				case "SequenceNumber":
+					return text(&sequence)
+				case "ApproximateCreationDateTime":
+					return text(&seconds)
+				case "Keys":
+					keys, err = c.value()
+					return err
+				case "NewImage":
+					image, err = c.value()
+					return err
+				}
+				return c.skip()
+			})
+		}
+		return c.skip()
+	})
+	if err != nil {
+		return change, err
+	}
+	if s.table.local {
+		image = repairEmptyMaps(image)
+	}
+	change.Item, change.Raw = image, cmpBytes(image, keys)
+	whole, part := math.Modf(seconds)
+	change.Time = time.Unix(int64(whole), int64(part*1e9)).UTC()
+	if change.Position, err = events.ParsePosition(sequence); err != nil {
+		return change, broken("a record of the stream has no valid sequence number", err)
+	}
+	switch event {
+	case "INSERT", "MODIFY":
+		change.Op = events.Write
+		if image == nil {
+			return change, broken("a record of the stream has no new image", errors.New("the stream's view type must be NEW_IMAGE or NEW_AND_OLD_IMAGES"))
+		}
+	case "REMOVE":
+		change.Op, change.Item = events.Delete, nil
+	default:
+		return change, broken(fmt.Sprintf("unknown event name %q at sequence number %s", event, sequence), nil)
+	}
+	if change.Key, err = decoder.Key(keys); err != nil {
+		bad, _ := errors.AsType[*events.Invalid](err)
+		change.Bad = bad
+	}
+	return change, nil
+}
+
+func cmpBytes(a, b []byte) []byte {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// broken is a stream that cannot be understood: leaving the record out would lose it.
+func broken(what string, err error) error {
+	return &fault.Error{Class: fault.Fatal, Reason: "stream", What: what, Err: err}
+}

@@ -1,0 +1,151 @@
+package dynamodb
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/events"
+)
+
+// Attributes are the names of our attributes on items of the new table.
+type Attributes struct {
+	Version   string // S: events.Version
+	Deleted   string // N, seconds since 1970: the item is a marker
+	Shard     string // S: on a marker, where its event came from
+	Tombstone string // BOOL true: on a marker that must stay until nothing reads the old table
+}
+
+// Form is how the new table carries the order.
+type Form uint8
+
+// The forms.
+const (
+	Versioned Form = iota // each item carries its version
+	Plain                 // items carry nothing of ours, and a write needs the key to be absent
+)
+
+var _ apply.Target = (*Target)(nil)
+
+// Target is the new table under the condition.
+type Target struct {
+	table *Table
+	names Attributes
+	form  Form
+	// The part of a PutItem that follows the item, up to the version.
+	condition []byte
+	insert    string // the beginning of an INSERT statement
+}
+
+// NewTarget returns the target of a table with this key schema.
+func NewTarget(t *Table, schema events.KeySchema, names Attributes, form Form) *Target {
+	target := &Target{table: t, names: names, form: form, insert: `INSERT INTO "` + t.name + `" VALUE {`}
+	// Invariant 1: every write of every kind stands under this condition.
+	c := []byte(`,"ReturnConsumedCapacity":"TOTAL","ReturnValuesOnConditionCheckFailure":"ALL_OLD","ConditionExpression":`)
+	if form == Plain {
+		c = append(c, `"attribute_not_exists(#k)","ExpressionAttributeNames":{"#k":`...)
+		c = append(quote(c, schema[0].Name), `}}`...)
+	} else {
+		c = append(c, `"attribute_not_exists(#k) OR #v < :v","ExpressionAttributeNames":{"#k":`...)
+		c = append(quote(c, schema[0].Name), `,"#v":`...)
+		c = append(quote(c, names.Version), `},"ExpressionAttributeValues":{":v":{"S":"`...)
+	}
+	target.condition = c
+	return target
+}
+
+// Put implements apply.Target.
+func (t *Target) Put(ctx context.Context, row events.Event) apply.Result {
+	version := row.Version.String()
+	body := t.appendItem(t.table.begin("Item"), row, version)
+	body = append(body, t.condition...)
+	if t.form == Versioned {
+		body = append(append(body, version...), `"}}}`...)
+	}
+	answer, err := t.table.wire.call(ctx, "DynamoDB_20120810.PutItem", body)
+	units := consumed(answer)
+	if err == nil {
+		return apply.Result{Outcome: apply.Applied, Units: units}
+	}
+	if stored, refused := conditionFailed(err); refused {
+		return apply.Result{Outcome: t.refused(stored, version)}
+	}
+	return apply.Result{Err: classify(err, fmt.Sprintf("put %s into %s", row.Key, t.table.name))}
+}
+
+// appendItem appends the item, or the marker, that the event leaves in the table.
+func (t *Target) appendItem(b []byte, row events.Event, version string) []byte {
+	base := []byte(row.Key)
+	if row.Op == events.Write {
+		base = row.Item.Raw
+	}
+	b = append(b, '{')
+	if t.form == Versioned {
+		b = append(append(append(quote(b, t.names.Version), `:{"S":"`...), version...), `"},`...)
+	}
+	if row.Op != events.Write {
+		at := row.Time
+		if at.IsZero() {
+			at = time.Now()
+		}
+		b = append(quote(b, t.names.Deleted), `:{"N":"`...)
+		b = append(strconv.AppendInt(b, at.Unix(), 10), `"},`...)
+		if row.Source != "" {
+			b = append(quote(b, t.names.Shard), `:{"S":`...)
+			b = append(quote(b, row.Source), `},`...)
+		}
+		if row.Op == events.Tombstone {
+			b = append(quote(b, t.names.Tombstone), `:{"BOOL":true},`...)
+		}
+	}
+	return append(b, base[bytes.IndexByte(base, '{')+1:]...)
+}
+
+// refused says what the stored item means for a write of this version.
+func (t *Target) refused(stored []byte, version string) apply.Outcome {
+	if t.form == Plain {
+		return apply.AppOwned
+	}
+	if stored == nil {
+		return apply.Present
+	}
+	var item map[string]json.RawMessage
+	var held struct{ S string }
+	if json.Unmarshal(stored, &item) != nil || json.Unmarshal(item[t.names.Version], &held) != nil || held.S == "" {
+		return apply.AppOwned
+	}
+	// The comparison is the database's own: the bytes of the text.
+	switch cmp.Compare(held.S, version) {
+	case 0:
+		return apply.Duplicate
+	default:
+		return apply.Stale
+	}
+}
+
+func consumed(answer []byte) float64 {
+	var body struct {
+		ConsumedCapacity struct{ CapacityUnits float64 }
+	}
+	if answer == nil || json.Unmarshal(answer, &body) != nil {
+		return 0 // unknown: the item's size is used
+	}
+	return body.ConsumedCapacity.CapacityUnits
+}
+
+// unitsOf is what a write of so many bytes costs, where the database does not say.
+func unitsOf(size int) float64 { return float64(max(1, (size+1023)/1024)) }
+
+// one is the result of every row of a call that failed as a whole.
+func one(err error, n int) []apply.Result {
+	results := make([]apply.Result, n)
+	for i := range results {
+		results[i].Err = err
+	}
+	return results
+}
