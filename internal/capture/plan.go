@@ -1,0 +1,67 @@
+package capture
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+)
+
+// plan decides which shards may be read now, oldest first, and which parts of the stream are lost. It is pure.
+// The facts are those of one generation.
+func plan(shards []Shard, facts map[string]checkpoint.ShardFact, generation uint32) (ready, gaps []checkpoint.ShardFact) {
+	listed := make(map[string]bool, len(shards))
+	for _, s := range shards {
+		listed[s.ID] = true
+	}
+	for _, s := range shards {
+		fact, known := facts[s.ID]
+		fresh := checkpoint.ShardFact{Generation: generation, Shard: s.ID, Parent: s.Parent, Start: s.Start}
+		switch {
+		case known && (fact.Done || fact.Before):
+		case known && fact.Gap != "":
+			gaps = append(gaps, fact)
+		case known:
+			ready = append(ready, fact)
+		case mayFollow(s, facts):
+			ready = append(ready, fresh)
+		case !listed[s.Parent] && !has(facts, s.Parent):
+			fresh.Gap = fmt.Sprintf("shard %s begins after shard %s, which the stream no longer has and which was never read: its changes are lost", s.ID, s.Parent)
+			gaps = append(gaps, fresh)
+		}
+		// What is left waits for its parent.
+	}
+	for id, fact := range facts {
+		if !listed[id] && !fact.Done && !fact.Before {
+			if fact.Gap == "" {
+				fact.Gap = fmt.Sprintf("shard %s is gone from the stream; its changes after sequence number %s are lost", id, orStart(fact))
+			}
+			gaps = append(gaps, fact)
+		}
+	}
+	slices.SortFunc(ready, func(a, b checkpoint.ShardFact) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.Shard, b.Shard))
+	})
+	slices.SortFunc(gaps, func(a, b checkpoint.ShardFact) int { return cmp.Compare(a.Shard, b.Shard) })
+	return ready, gaps
+}
+
+// mayFollow reports whether a shard without a fact may be read from its beginning: its parent is finished, durably;
+// or it was closed before the migration, which this shard, open or unborn then, was not; or there is no parent.
+func mayFollow(s Shard, facts map[string]checkpoint.ShardFact) bool {
+	parent, known := facts[s.Parent]
+	return s.Parent == "" || known && (parent.Done || parent.Before)
+}
+
+func has(facts map[string]checkpoint.ShardFact, id string) bool {
+	_, ok := facts[id]
+	return ok
+}
+
+func orStart(fact checkpoint.ShardFact) string {
+	if fact.Position != "" {
+		return fact.Position.Number()
+	}
+	return fact.Start.Number() + " (its start)"
+}

@@ -1,0 +1,169 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// emptyFor is how lately a shard must have been seen empty for its beginning to be certainly still there: far less
+// than the 24 hours after which DynamoDB trims a record.
+const emptyFor = time.Hour
+
+// reader reads one shard, from what its fact says to its end.
+type reader struct {
+	*Worker
+	pen  *checkpoint.Pen[checkpoint.ShardFact]
+	fact checkpoint.ShardFact // what is published and acknowledged
+	said time.Time            // when the fact was last handed to the pen
+}
+
+// run returns nil when the shard is done, durably, or ctx has ended.
+func (r *reader) run(ctx context.Context) error {
+	iterator := ""
+	for ctx.Err() == nil {
+		if iterator == "" {
+			var err error
+			if iterator, err = r.iterator(ctx); err != nil {
+				return r.ended(ctx, err)
+			}
+		}
+		page, began, err := r.records(ctx, iterator)
+		switch {
+		case errors.Is(err, ErrExpired):
+			iterator = "" // a new one, from the last position that was published
+			continue
+		case errors.Is(err, ErrTrimmed) && r.seenEmpty():
+			iterator = ""
+			continue
+		case err != nil:
+			return r.ended(ctx, r.lost(ctx, err))
+		}
+		if err := r.publish(ctx, page.Changes); err != nil {
+			return r.ended(ctx, err)
+		}
+		r.advance(page.Changes, began)
+		if iterator = page.Next; iterator == "" {
+			return r.ended(ctx, r.done(ctx))
+		}
+		if len(page.Changes) == 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(r.Poll):
+			}
+		}
+	}
+	return nil
+}
+
+// ended drops an error that is only the end of ctx.
+func (r *reader) ended(ctx context.Context, err error) error {
+	if _, classified := errors.AsType[*fault.Error](err); ctx.Err() != nil && !classified {
+		return nil
+	}
+	return err
+}
+
+// iterator asks for the place that the fact names, and for no other.
+func (r *reader) iterator(ctx context.Context) (iterator string, err error) {
+	from := From{After: r.fact.Position, At: r.fact.Start, Oldest: r.seenEmpty()}
+	err = fault.Do(ctx, r.retrying("get an iterator of shard "+r.fact.Shard), func(ctx context.Context) error {
+		iterator, err = r.Stream.Iterator(ctx, r.fact.Shard, from)
+		return decided(err)
+	})
+	return iterator, r.lost(ctx, err)
+}
+
+// seenEmpty reports that nothing has been read from this shard and that it was empty not long ago. Then whatever it
+// holds now has come since, and nothing of it can have been trimmed: its oldest record is its first. DynamoDB Local
+// needs this: it forgets iterators of an empty shard, and says "trimmed", when the first record arrives.
+func (r *reader) seenEmpty() bool {
+	return r.fact.Position == "" && !r.fact.Confirmed.IsZero() && time.Since(r.fact.Confirmed) < emptyFor
+}
+
+// decided marks the stream's own answers as not worth a retry.
+func decided(err error) error {
+	if errors.Is(err, ErrTrimmed) || errors.Is(err, ErrExpired) || errors.Is(err, ErrNoShard) {
+		return &fault.Error{Class: fault.Fatal, Reason: "position", What: "read the stream", Err: err}
+	}
+	return err
+}
+
+// lost turns the answers that mean a loss into a gap.
+func (r *reader) lost(ctx context.Context, err error) error {
+	if !errors.Is(err, ErrTrimmed) && !errors.Is(err, ErrNoShard) {
+		return err
+	}
+	gap := r.fact
+	gap.Gap = fmt.Sprintf("shard %s no longer has its changes after sequence number %s (%v)", r.fact.Shard, orStart(r.fact), err)
+	return r.gap(ctx, gap)
+}
+
+// records reads one page; began is when the call did.
+func (r *reader) records(ctx context.Context, iterator string) (page Page, began time.Time, err error) {
+	err = fault.Do(ctx, r.retrying("read shard "+r.fact.Shard), func(ctx context.Context) error {
+		began = time.Now()
+		page, err = r.Stream.Records(ctx, iterator)
+		return decided(err)
+	})
+	return page, began, err
+}
+
+// publish returns once every change is durable in Kafka, and every bad one in the dlq.
+func (r *reader) publish(ctx context.Context, changes []Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	if err := r.Watch.Fresh(); err != nil {
+		return err
+	}
+	records := make([]events.Record, 0, len(changes))
+	for _, c := range changes {
+		if c.Bad != nil {
+			err := fault.Do(ctx, r.retrying("write to the dlq"), func(ctx context.Context) error {
+				return r.DeadLetter(ctx, c.Raw, c.Bad, r.fact.Shard)
+			})
+			if err != nil {
+				return err
+			}
+			continue // durable in the dlq
+		}
+		records = append(records, events.Encode(events.Event{
+			Key: c.Key, Op: c.Op, Version: events.Version{Generation: r.Generation, Class: events.Live, Position: c.Position},
+			Item: events.Item{Raw: c.Item}, Time: c.Time, Source: r.fact.Shard,
+		}))
+	}
+	return fault.Do(ctx, r.retrying("publish"), func(ctx context.Context) error { return r.Publish(ctx, records) })
+}
+
+// advance notes that the changes are published. Invariant 2: they are, and so is everything before them, for a
+// shard is published page after page.
+func (r *reader) advance(changes []Change, began time.Time) {
+	if n := len(changes); n > 0 {
+		last := changes[n-1]
+		r.fact.Position = last.Position
+		r.fact.Records += int64(n)
+		r.fact.Behind = max(0, began.Sub(last.Time))
+	} else {
+		r.fact.Behind = 0
+		r.fact.Confirmed = began.UTC()
+		if time.Since(r.said) < r.Confirm {
+			return
+		}
+	}
+	r.said = time.Now()
+	r.pen.Put(r.fact.Shard, r.fact)
+}
+
+// done makes the end of the shard a durable fact; only then may its children start.
+func (r *reader) done(ctx context.Context) error {
+	r.fact.Done, r.fact.Confirmed = true, time.Now().UTC()
+	return fault.Do(ctx, r.retrying("write that shard "+r.fact.Shard+" is done"), func(ctx context.Context) error {
+		return r.write(ctx, r.fact)
+	})
+}

@@ -1,0 +1,164 @@
+package capture
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// DeadLetter writes a change that has no usable key to the dlq; where names the shard. It returns nil once the change
+// is durable there.
+type DeadLetter func(ctx context.Context, raw []byte, why *events.Invalid, where string) error
+
+// Config is what a Worker works with. All but the times, MaxShards and Logger is required.
+type Config struct {
+	Stream     Stream
+	Publish    Publish
+	DeadLetter DeadLetter
+	Facts      *checkpoint.Facts
+	Watch      interface{ Fresh() error }
+	Generation uint32
+
+	Poll      time.Duration // between reads of a shard that had nothing; 0 is 200 ms: DynamoDB allows five a second
+	Lineage   time.Duration // between looks at the stream; 0 is 3 s
+	Confirm   time.Duration // how often a fact is rewritten though nothing moved; 0 is 3 s
+	MaxShards int           // read at the same time, oldest first; 0 is 1,000
+	Logger    *slog.Logger
+}
+
+// Worker reads shards.
+type Worker struct{ Config }
+
+// New returns a worker; it starts nothing.
+func New(c Config) *Worker {
+	c.Poll = cmp.Or(c.Poll, 200*time.Millisecond)
+	c.Lineage = cmp.Or(c.Lineage, 3*time.Second)
+	c.Confirm = cmp.Or(c.Confirm, 3*time.Second)
+	c.MaxShards = cmp.Or(c.MaxShards, 1000)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	return &Worker{c}
+}
+
+// Run reads the shards whose hash mod workPartitions is among partitions until ctx ends, and returns nil then. It
+// returns an error of class Fatal, reason gap, when the stream has lost something.
+func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	pen := checkpoint.NewPen(w.write)
+	group.Go(func() error { return pen.Run(groupCtx) })
+	group.Go(func() error {
+		owned := func(shard string) bool {
+			return slices.Contains(partitions, events.PartitionOf([]byte(shard), workPartitions))
+		}
+		return w.lineage(groupCtx, owned, pen)
+	})
+	err := group.Wait()
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
+		return nil
+	}
+	return err
+}
+
+// lineage starts readers as the stream and the facts allow, until ctx ends.
+func (w *Worker) lineage(ctx context.Context, owned func(string) bool, pen *checkpoint.Pen[checkpoint.ShardFact]) error {
+	readers, ctx := errgroup.WithContext(ctx)
+	ended := make(chan string) // a reader has come to the end of its shard
+	reading := map[string]bool{}
+	tick := time.NewTicker(w.Lineage)
+	defer tick.Stop()
+	for {
+		ready, err := w.look(ctx, owned)
+		if err != nil {
+			return cmp.Or(firstError(ctx, readers, err), err)
+		}
+		for _, fact := range ready {
+			if reading[fact.Shard] || len(reading) >= w.MaxShards {
+				continue // it is being read, or its turn comes when others have ended
+			}
+			reading[fact.Shard] = true
+			w.Logger.Debug("reading shard", "shard", fact.Shard, "position", fact.Position.Number())
+			readers.Go(func() error {
+				r := &reader{Worker: w, pen: pen, fact: fact}
+				if err := r.run(ctx); err != nil {
+					return err
+				}
+				select {
+				case ended <- fact.Shard:
+				case <-ctx.Done():
+				}
+				return nil
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return readers.Wait()
+		case shard := <-ended:
+			delete(reading, shard) // look at once: its children may start
+		case <-tick.C:
+		}
+	}
+}
+
+// firstError waits for the readers and returns what failed first: err, or the reader that ended ctx and so caused it.
+func firstError(ctx context.Context, readers *errgroup.Group, err error) error {
+	readers.Go(func() error { return err })
+	return readers.Wait()
+}
+
+// look is one lineage pass. A gap is written down before it is returned.
+func (w *Worker) look(ctx context.Context, owned func(string) bool) ([]checkpoint.ShardFact, error) {
+	var shards []Shard
+	err := fault.Do(ctx, w.retrying("list shards"), func(ctx context.Context) (err error) {
+		// The facts first: a fact that is missing in them is then no older than the list.
+		if err = w.Facts.Refresh(ctx); err != nil {
+			return err
+		}
+		shards, err = w.Stream.Shards(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	ready, gaps := plan(shards, w.Facts.Shards(w.Generation), w.Generation)
+	for _, gap := range gaps {
+		if owned(gap.Shard) {
+			return nil, w.gap(ctx, gap)
+		}
+	}
+	return slices.DeleteFunc(ready, func(f checkpoint.ShardFact) bool { return !owned(f.Shard) }), nil
+}
+
+// gap makes the gap a fact, for the status, and returns the error that stops capture. Invariant 4: nothing is skipped.
+func (w *Worker) gap(ctx context.Context, fact checkpoint.ShardFact) error {
+	fact.Confirmed = time.Now().UTC()
+	e := &fault.Error{
+		Class: fault.Fatal, Reason: "gap", What: "the stream has a gap: " + fact.Gap,
+		Advice: "capture has stopped and nothing was skipped; the migration must start anew, with a new generation",
+	}
+	if err := fault.Do(ctx, w.retrying("write the gap"), func(ctx context.Context) error { return w.write(ctx, fact) }); err != nil {
+		e.Err = fmt.Errorf("and it could not be written down: %w", err)
+	}
+	return e
+}
+
+func (w *Worker) write(ctx context.Context, facts ...checkpoint.ShardFact) error {
+	if err := w.Watch.Fresh(); err != nil {
+		return err
+	}
+	return w.Facts.WriteShards(ctx, facts...)
+}
+
+func (w *Worker) retrying(what string) func(error, time.Duration) {
+	return func(err error, wait time.Duration) {
+		w.Logger.Warn("will be tried again", "what", what, "wait", wait, "error", err)
+	}
+}
