@@ -1,0 +1,231 @@
+package assembly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/crossfadedb/crossfade/internal/capture"
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/kafka"
+	"github.com/crossfadedb/crossfade/internal/migration"
+)
+
+// CreateOptions are the flags of create.
+type CreateOptions struct {
+	EnableStream bool // turn the old table's stream on if it is off
+	DryRun       bool // only check
+	KeepExisting bool // items of the new table without a version are the application's, and stay as they are
+	Logger       *slog.Logger
+}
+
+// Check is one thing that create looked at before it changed anything.
+type Check struct {
+	What    string `json:"what"`
+	Found   string `json:"found"`
+	Problem string `json:"problem,omitempty"` // empty when all is well
+}
+
+// CreateReport is what create found and did.
+type CreateReport struct {
+	Checks  []Check `json:"checks"`
+	Existed bool    `json:"existed"` // created before; nothing was changed
+	Created bool    `json:"created"`
+	Shards  int     `json:"shards"` // open shards whose start is recorded now
+}
+
+// Refused reports whether a check found a problem.
+func (r *CreateReport) Refused() bool {
+	for _, c := range r.Checks {
+		if c.Problem != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Create checks everything first, all of it, and changes nothing unless all is well. Then it creates the topics,
+// makes the start of capture durable, and appends the control record, in this order. A crash in between leaves a
+// migration that is not created; Create goes on from there. Of a created one it changes nothing.
+func Create(ctx context.Context, c *migration.Config, o CreateOptions) (*CreateReport, error) {
+	p, err := Open(ctx, c, o.Logger)
+	if err != nil {
+		return nil, err
+	}
+	report, err := (&creation{Parts: p, options: o, report: &CreateReport{}}).run(ctx)
+	return report, errors.Join(err, p.Close())
+}
+
+// creation is one run of create.
+type creation struct {
+	*Parts
+	options CreateOptions
+	report  *CreateReport
+	old     dynamodb.Description
+	new     dynamodb.Description
+}
+
+func (c *creation) run(ctx context.Context) (*CreateReport, error) {
+	c.check(ctx)
+	if c.report.Refused() {
+		return c.report, errors.New("create: refused, nothing was changed")
+	}
+	exists, err := c.Kafka.Exists(ctx, c.Topics.Control)
+	if err != nil {
+		return c.report, err
+	}
+	if exists {
+		state, err := c.control().Refresh(ctx)
+		if err != nil {
+			return c.report, err
+		}
+		if state.Created != nil {
+			c.report.Existed = true
+			return c.report, c.sameConfig(state)
+		}
+	}
+	if c.options.DryRun {
+		return c.report, nil
+	}
+	return c.report, c.create(ctx)
+}
+
+func (c *creation) create(ctx context.Context) error {
+	if c.options.EnableStream && c.from() == "stream" && c.old.Stream == "" {
+		arn, err := c.Old.EnableStream(ctx)
+		if err != nil {
+			return err
+		}
+		c.old.Stream = arn
+	}
+	if err := c.Kafka.CreateTopics(ctx, c.topicSpec()); err != nil {
+		return err
+	}
+	// Invariant 3: the start of capture is durable before the control record lets any worker scan.
+	if c.from() == "stream" {
+		facts := c.facts()
+		if err := facts.Refresh(ctx); err != nil {
+			return err
+		}
+		started, err := capture.Start(ctx, dynamodb.NewStream(c.Old, c.old.Stream, c.old.KeySchema), facts, 1)
+		if err != nil {
+			return err
+		}
+		c.report.Shards = started
+	}
+	control := c.control()
+	if _, err := control.Refresh(ctx); err != nil {
+		return err
+	}
+	_, err := control.Append(ctx, checkpoint.ControlEntry{Created: c.record()})
+	if errors.Is(err, checkpoint.ErrLost) {
+		c.report.Existed = true
+		return nil // another create was first, with the same checks
+	}
+	c.report.Created = err == nil
+	return err
+}
+
+func (c *creation) record() *checkpoint.Created {
+	return &checkpoint.Created{
+		Generation: 1, Config: c.Config.Fingerprint(), KeySchema: c.old.KeySchema, Stream: c.old.Stream,
+		Partitions: c.Config.Kafka.Partitions, WorkPartitions: c.Config.Kafka.WorkPartitions,
+		Segments: c.Config.Snapshot.Segments, EstimatedItems: c.old.Items, KeepExisting: c.options.KeepExisting,
+	}
+}
+
+func (c *creation) topicSpec() kafka.TopicSpec {
+	return kafka.TopicSpec{
+		Topics: c.Topics, Partitions: c.Config.Kafka.Partitions, WorkPartitions: c.Config.Kafka.WorkPartitions,
+		Replication: c.Config.Kafka.Replication,
+	}
+}
+
+// check looks at everything and notes what is wrong; one problem hides no other.
+func (c *creation) check(ctx context.Context) {
+	c.note("Kafka", func() (string, error) { return c.Kafka.Check(ctx, c.Config.Kafka.Replication) })
+	c.note("old table", func() (found string, err error) {
+		c.old, err = c.Old.Describe(ctx)
+		return fmt.Sprintf("%s, key %s, about %d items", c.Config.Source.DynamoDB.Table, c.old.KeySchema, c.old.Items), err
+	})
+	c.note("new table", func() (found string, err error) {
+		c.new, err = c.New.Describe(ctx)
+		return fmt.Sprintf("%s, key %s, about %d items", c.Config.Target.DynamoDB.Table, c.new.KeySchema, c.new.Items), err
+	})
+	if c.report.Refused() {
+		return // what follows asks the tables
+	}
+	c.note("key schemas", c.checkKeys)
+	c.note("read permission", func() (string, error) { return "scan of the old table answered", c.Old.CheckRead(ctx) })
+	c.note("write permission", func() (string, error) {
+		return "conditional write to the new table answered", c.New.CheckWrite(ctx, c.new.KeySchema)
+	})
+	if c.from() == "stream" {
+		c.note("stream", func() (string, error) { return c.checkStream(ctx) })
+	}
+	if c.from() != "none" {
+		c.note("items of the new table", func() (string, error) { return c.checkExisting(ctx) })
+	}
+}
+
+func (c *creation) note(what string, look func() (string, error)) {
+	found, err := look()
+	check := Check{What: what, Found: found}
+	if err != nil {
+		check.Found, check.Problem = "", err.Error()
+	}
+	c.report.Checks = append(c.report.Checks, check)
+}
+
+func (c *creation) checkKeys() (string, error) {
+	if !c.old.KeySchema.Equal(c.new.KeySchema) {
+		return "", fmt.Errorf("the old table's key is %s, the new one's is %s; they must be the same", c.old.KeySchema, c.new.KeySchema)
+	}
+	for _, name := range c.reserved() {
+		for _, key := range c.old.KeySchema {
+			if key.Name == name {
+				return "", fmt.Errorf("the key attribute %q has a name that Crossfade uses; choose another under attributes: in the configuration", name)
+			}
+		}
+	}
+	return "the same", nil
+}
+
+func (c *creation) checkStream(ctx context.Context) (string, error) {
+	switch {
+	case c.old.Stream == "" && c.options.EnableStream:
+		return "off; will be turned on", nil
+	case c.old.Stream == "":
+		return "", errors.New("the old table has no stream; turn it on with new images, or use --enable-stream")
+	case !c.old.NewImages:
+		return "", fmt.Errorf("the stream has no new images (view type %s); disable it and use --enable-stream", c.old.StreamView)
+	}
+	stream := dynamodb.NewStream(c.Old, c.old.Stream, c.old.KeySchema)
+	shards, err := stream.Shards(ctx)
+	return fmt.Sprintf("on, new images, %d shards", len(shards)), err
+}
+
+func (c *creation) checkExisting(ctx context.Context) (string, error) {
+	key, found, err := c.New.FindUnversioned(ctx, c.Config.Attributes.Version, c.new.KeySchema)
+	switch {
+	case err != nil:
+		return "", err
+	case !found:
+		return "none without a version", nil
+	case c.options.KeepExisting:
+		return "some without a version (the application's: they will never be changed), for example " + string(key), nil
+	}
+	return "", fmt.Errorf("the new table holds items without a version, for example %s: they would never be changed; "+
+		"empty the table, or say with --keep-existing that they are the application's", key)
+}
+
+// reserved are the attribute names that no item may use.
+func (p *Parts) reserved() []string {
+	a := p.Config.Attributes
+	if p.from() == "none" {
+		return []string{a.Deleted}
+	}
+	return []string{a.Version, a.Deleted, a.Shard, a.Tombstone}
+}

@@ -1,0 +1,147 @@
+package assembly
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/embedded/broker"
+	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/kafka"
+	"github.com/crossfadedb/crossfade/internal/migration"
+)
+
+// Parts is what every command of a migration needs: the connections, opened and not yet used.
+type Parts struct {
+	Config *migration.Config
+	Kafka  *kafka.Client
+	Topics kafka.Topics
+	Old    *dynamodb.Table
+	New    *dynamodb.Table
+	Logger *slog.Logger
+
+	// process names this process in facts, in the control log and in the consumer groups; it is never used twice.
+	process string
+	stop    []func() error
+}
+
+// Open connects to what the configuration names. With an embedded broker it joins the one that runs on the same
+// directory, or starts one that lives as long as the Parts.
+func Open(ctx context.Context, c *migration.Config, logger *slog.Logger) (*Parts, error) {
+	p := &Parts{Config: c, Logger: logger, Topics: kafka.TopicsOf(c.Name), process: processName()}
+	if err := p.open(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown-host"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:10])
+}
+
+func (p *Parts) open(ctx context.Context) (err error) {
+	brokers := p.Config.Kafka.Brokers
+	if dir := p.Config.Kafka.Embedded.Dir; dir != "" {
+		address, stop, err := broker.Connect(dir)
+		if err != nil {
+			return &fault.Error{Class: fault.Fatal, Reason: "embedded-broker", What: "start the embedded broker in " + dir, Err: err}
+		}
+		brokers = []string{address}
+		p.stop = append(p.stop, stop)
+	}
+	if p.Kafka, err = openKafka(p.Config.Kafka, brokers, p.process, p.Config.Grace); err != nil {
+		return err
+	}
+	p.stop = append(p.stop, p.Kafka.Close)
+	if p.Old, err = p.table(ctx, p.Config.Source.DynamoDB); err != nil {
+		return err
+	}
+	p.New, err = p.table(ctx, p.Config.Target.DynamoDB)
+	return err
+}
+
+// Close gives back what Open took, last first.
+func (p *Parts) Close() error {
+	var all error
+	for i := len(p.stop) - 1; i >= 0; i-- {
+		all = errors.Join(all, p.stop[i]())
+	}
+	p.stop = nil
+	return all
+}
+
+// requestTimeout is the deadline of one request to a database: well under the grace, as the sweep's guards assume
+// (DESIGN section 6, 4c).
+func requestTimeout(grace time.Duration) time.Duration { return min(10*time.Second, grace/4) }
+
+func (p *Parts) table(ctx context.Context, side migration.DynamoDB) (*dynamodb.Table, error) {
+	return dynamodb.Open(ctx, dynamodb.Options{
+		Table: side.Table, Region: side.Region, Endpoint: side.Endpoint, Profile: side.Profile, RoleARN: side.RoleARN,
+		MaxConnections: p.Config.Apply.InFlight + p.Config.Snapshot.Segments,
+		Timeout:        requestTimeout(p.Config.Grace),
+	})
+}
+
+func (p *Parts) control() *checkpoint.Control {
+	return checkpoint.NewControl(p.Kafka.Log(p.Topics.Control), p.process)
+}
+
+func (p *Parts) facts() *checkpoint.Facts {
+	return checkpoint.NewFacts(p.Kafka.Log(p.Topics.Facts), p.process, p.Config.Grace)
+}
+
+// form is the rule by which the new table is written.
+func (p *Parts) from() apply.LiveFrom { return apply.LiveFrom(p.Config.Live.From) }
+
+func (p *Parts) attributes() dynamodb.Attributes {
+	a := p.Config.Attributes
+	return dynamodb.Attributes{Version: a.Version, Deleted: a.Deleted, Shard: a.Shard, Tombstone: a.Tombstone}
+}
+
+// recorded returns the state of a created migration, and refuses a configuration that differs from what was recorded.
+func (p *Parts) recorded(ctx context.Context) (checkpoint.State, error) {
+	state, err := p.control().Refresh(ctx)
+	if err != nil {
+		return state, err
+	}
+	if state.Created == nil {
+		return state, &fault.Error{
+			Class: fault.Fatal, Reason: "not-created", What: fmt.Sprintf("the migration %q has not been created", p.Config.Name),
+			Advice: "run: crossfade create -f " + p.Config.File,
+		}
+	}
+	return state, p.sameConfig(state)
+}
+
+func (p *Parts) sameConfig(state checkpoint.State) error {
+	differences := migration.Differences(state.Created.Config, p.Config.Fingerprint())
+	if len(differences) == 0 {
+		return nil
+	}
+	return &ConfigChanged{Name: p.Config.Name, Differences: differences}
+}
+
+// ConfigChanged says that the file is not the one that the migration was created with.
+type ConfigChanged struct {
+	Name        string
+	Differences []migration.Difference
+}
+
+func (e *ConfigChanged) Error() string {
+	text := fmt.Sprintf("the configuration differs from what was recorded when %q was created:", e.Name)
+	for _, d := range e.Differences {
+		text += fmt.Sprintf("\n  %s: recorded %q, now %q", d.Field, d.Recorded, d.Now)
+	}
+	return text
+}

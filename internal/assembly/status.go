@@ -1,0 +1,160 @@
+package assembly
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/kafka"
+	"github.com/crossfadedb/crossfade/internal/migration"
+)
+
+// retention is how long DynamoDB keeps a stream record.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
+const retention = 24 * time.Hour
+
+// Done is a part of a whole.
+type Done struct {
+	Done  int64 `json:"done"`
+	Total int64 `json:"total"`
+}
+
+// Capture is how far capture is.
+type Capture struct {
+	Shards  int `json:"shards"` // known and not done
+	Reading int `json:"reading"`
+	Records int64
+	// Confirmed is the oldest confirmation among the open shards: everything older has been published.
+	Confirmed time.Time `json:"confirmed,omitzero"`
+	// BehindSeconds is the age of that confirmation, or of the last record that a shard returned if that is more.
+	BehindSeconds float64 `json:"behind_seconds"`
+	// RetentionLeftSeconds is the time left before the stream begins to forget what has not been captured.
+	RetentionLeftSeconds float64  `json:"retention_left_seconds"`
+	Position             string   `json:"position,omitempty"` // the highest one published
+	Gaps                 []string `json:"gaps,omitempty"`
+}
+
+// Status is what an operator wants to see of a migration.
+type Status struct {
+	Name        string                    `json:"name"`
+	Phase       checkpoint.Phase          `json:"phase"`
+	At          time.Time                 `json:"at"`
+	Segments    Done                      `json:"segments"`
+	Rows        Done                      `json:"rows"` // published; the total is the source's own estimate
+	Capture     *Capture                  `json:"capture,omitempty"`
+	SnapshotLag int64                     `json:"snapshot_lag"` // records published and not applied
+	LiveLag     int64                     `json:"live_lag"`
+	DeadLetters int64                     `json:"dead_letters"` // records in the dlq
+	Counts      apply.Counts              `json:"counts"`
+	Swept       int64                     `json:"swept"`
+	Members     map[string][]kafka.Member `json:"members"` // by consumer group
+}
+
+// ReadStatus reads everything that the status shows. It changes nothing.
+func ReadStatus(ctx context.Context, c *migration.Config) (*Status, error) {
+	p, err := Open(ctx, c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.Status(ctx)
+	return s, errors.Join(err, p.Close())
+}
+
+// Status reads everything that the status shows. It changes nothing.
+func (p *Parts) Status(ctx context.Context) (*Status, error) {
+	s := &Status{Name: p.Config.Name, Phase: checkpoint.NotCreated, At: time.Now().UTC()}
+	exists, err := p.Kafka.Exists(ctx, p.Topics.Control)
+	if err != nil || !exists {
+		return s, err
+	}
+	state, err := p.control().Refresh(ctx)
+	if err != nil || state.Created == nil {
+		return s, err
+	}
+	s.Phase, s.Swept = state.Phase(), state.Removed
+	facts := p.facts()
+	if err := facts.Refresh(ctx); err != nil {
+		return s, err
+	}
+	s.snapshot(state, facts)
+	if p.from() == apply.FromStream {
+		s.Capture = captureStatus(facts.Shards(state.Generation()), s.At)
+	}
+	return s, errors.Join(p.lags(ctx, s), p.members(ctx, s))
+}
+
+func (s *Status) snapshot(state checkpoint.State, facts *checkpoint.Facts) {
+	s.Segments.Total, s.Rows.Total = int64(state.Created.Segments), state.Created.EstimatedItems
+	for _, f := range facts.Segments(state.Generation()) {
+		s.Rows.Done += f.Items
+		if f.Done {
+			s.Segments.Done++
+		}
+	}
+}
+
+// captureStatus folds the shards' facts. It is pure.
+func captureStatus(shards map[string]checkpoint.ShardFact, now time.Time) *Capture {
+	c := &Capture{RetentionLeftSeconds: retention.Seconds()}
+	var highest events.Position
+	for _, f := range shards {
+		if f.Gap != "" {
+			c.Gaps = append(c.Gaps, f.Gap)
+		}
+		c.Records += f.Records
+		highest = max(highest, f.Position)
+		if f.Done || f.Before {
+			continue // nothing more to come from it
+		}
+		c.Shards++
+		if f.Confirmed.IsZero() {
+			continue // not read yet
+		}
+		c.Reading++
+		if c.Confirmed.IsZero() || f.Confirmed.Before(c.Confirmed) {
+			c.Confirmed = f.Confirmed
+		}
+		c.BehindSeconds = max(c.BehindSeconds, f.Behind.Seconds(), now.Sub(f.Confirmed).Seconds())
+	}
+	c.Position = highest.Number()
+	c.RetentionLeftSeconds = max(0, retention.Seconds()-c.BehindSeconds)
+	return c
+}
+
+func (p *Parts) lags(ctx context.Context, s *Status) error {
+	progress, err := p.Kafka.Progress(ctx, p.Config.Name, p.Topics.Snapshot, p.Topics.Live)
+	if err != nil {
+		return err
+	}
+	lag := func(topic string) (int64, error) {
+		ends, err := p.Kafka.EndOffsets(ctx, topic)
+		total := int64(0)
+		for n, end := range ends {
+			total += end - progress[events.TopicPartition{Topic: topic, Partition: n}].Offset
+		}
+		return total, err
+	}
+	for _, at := range progress {
+		s.Counts = s.Counts.Add(at.Counts)
+	}
+	var err1, err2 error
+	s.SnapshotLag, err1 = lag(p.Topics.Snapshot)
+	s.LiveLag, err2 = lag(p.Topics.Live)
+	dead, err3 := p.Kafka.EndOffsets(ctx, p.Topics.DLQ)
+	s.DeadLetters = dead[0]
+	return errors.Join(err1, err2, err3)
+}
+
+func (p *Parts) members(ctx context.Context, s *Status) (err error) {
+	s.Members = map[string][]kafka.Member{}
+	for _, group := range []string{p.Config.Name, p.Config.Name + ".snapshot", p.Config.Name + ".capture"} {
+		if s.Members[group], err = p.Kafka.Members(ctx, group); err != nil {
+			return err
+		}
+	}
+	return nil
+}

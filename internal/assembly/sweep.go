@@ -1,0 +1,71 @@
+package assembly
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/migration"
+	"github.com/crossfadedb/crossfade/internal/sweep"
+)
+
+// SweepOptions are the flags of sweep.
+type SweepOptions struct {
+	FallbackReadsOff bool
+	Say              func(text string)
+	Logger           *slog.Logger
+}
+
+// Sweep removes markers under the guards; it waits for them, and says for what.
+func Sweep(ctx context.Context, c *migration.Config, o SweepOptions) (sweep.Summary, error) {
+	p, err := Open(ctx, c, o.Logger)
+	if err != nil {
+		return sweep.Summary{}, err
+	}
+	summary, err := p.sweep(ctx, o)
+	return summary, errors.Join(err, p.Close())
+}
+
+func (p *Parts) sweep(ctx context.Context, o SweepOptions) (sweep.Summary, error) {
+	state, err := p.recorded(ctx)
+	if err != nil {
+		return sweep.Summary{}, err
+	}
+	control := p.control()
+	if _, err := control.Refresh(ctx); err != nil {
+		return sweep.Summary{}, err
+	}
+	appWrites := p.from() == apply.FromNone
+	pass := sweep.New(sweep.Config{
+		Markers: dynamodb.NewMarkers(p.New, state.Created.KeySchema, p.attributes()),
+		Control: control, Facts: p.facts(),
+		LiveEnds:  func(ctx context.Context) (map[int]int64, error) { return p.liveEnds(ctx) },
+		Committed: p.sweepLogs,
+		Grace:     p.Config.Grace, FallbackReadsOff: o.FallbackReadsOff, AppWrites: appWrites,
+		Say: o.Say, Logger: o.Logger,
+	})
+	return pass.Run(ctx)
+}
+
+// liveEnds are the end offsets of the live topic; none in form none, where nobody writes to it.
+func (p *Parts) liveEnds(ctx context.Context) (map[int]int64, error) {
+	if p.from() == apply.FromNone {
+		return nil, nil
+	}
+	return p.Kafka.EndOffsets(ctx, p.Topics.Live)
+}
+
+func (p *Parts) sweepLogs(ctx context.Context) (sweep.Logs, error) {
+	progress, err := p.Kafka.Progress(ctx, p.Config.Name, p.Topics.Snapshot, p.Topics.Live)
+	logs := sweep.Logs{SnapshotCommitted: map[int]int64{}, LiveCommitted: map[int]int64{}}
+	for id, at := range progress {
+		if id.Topic == p.Topics.Snapshot {
+			logs.SnapshotCommitted[id.Partition] = at.Offset
+		} else {
+			logs.LiveCommitted[id.Partition] = at.Offset
+		}
+	}
+	return logs, err
+}
