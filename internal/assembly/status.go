@@ -25,9 +25,9 @@ type Done struct {
 
 // Capture is how far capture is.
 type Capture struct {
-	Shards  int `json:"shards"` // known and not done
-	Reading int `json:"reading"`
-	Records int64
+	Shards  int   `json:"shards"` // known and not done
+	Reading int   `json:"reading"`
+	Records int64 `json:"records"`
 	// Confirmed is the oldest confirmation among the open shards: everything older has been published.
 	Confirmed time.Time `json:"confirmed,omitzero"`
 	// BehindSeconds is the age of that confirmation, or of the last record that a shard returned if that is more.
@@ -40,18 +40,21 @@ type Capture struct {
 
 // Status is what an operator wants to see of a migration.
 type Status struct {
-	Name        string                    `json:"name"`
-	Phase       checkpoint.Phase          `json:"phase"`
-	At          time.Time                 `json:"at"`
-	Segments    Done                      `json:"segments"`
-	Rows        Done                      `json:"rows"` // published; the total is the source's own estimate
-	Capture     *Capture                  `json:"capture,omitempty"`
-	SnapshotLag int64                     `json:"snapshot_lag"` // records published and not applied
-	LiveLag     int64                     `json:"live_lag"`
-	DeadLetters int64                     `json:"dead_letters"` // records in the dlq
-	Counts      apply.Counts              `json:"counts"`
-	Swept       int64                     `json:"swept"`
-	Members     map[string][]kafka.Member `json:"members"` // by consumer group
+	Name     string           `json:"name"`
+	Phase    checkpoint.Phase `json:"phase"`
+	At       time.Time        `json:"at"`
+	Segments Done             `json:"segments"`
+	Rows     Done             `json:"rows"` // published; the total is the source's own estimate
+	// RowsPerSecond and SecondsLeft are of the snapshot, from one look to the next; 0 when that is not known.
+	RowsPerSecond float64                   `json:"rows_per_second"`
+	SecondsLeft   float64                   `json:"seconds_left"`
+	Capture       *Capture                  `json:"capture,omitempty"`
+	SnapshotLag   int64                     `json:"snapshot_lag"` // records published and not applied
+	LiveLag       int64                     `json:"live_lag"`
+	DeadLetters   int64                     `json:"dead_letters"` // records in the dlq
+	Counts        apply.Counts              `json:"counts"`
+	Swept         int64                     `json:"swept"`
+	Members       map[string][]kafka.Member `json:"members"` // by consumer group
 }
 
 // ReadStatus reads everything that the status shows. It changes nothing.
@@ -62,6 +65,52 @@ func ReadStatus(ctx context.Context, c *migration.Config) (*Status, error) {
 	}
 	s, err := p.Status(ctx)
 	return s, errors.Join(err, p.Close())
+}
+
+// WatchStatus looks at the migration every so often and hands each status to show, until that says that it is enough,
+// or ctx ends. The first one comes after two looks, so that it has rates.
+func WatchStatus(ctx context.Context, c *migration.Config, every time.Duration, show func(*Status) (again bool, err error)) error {
+	p, err := Open(ctx, c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.watchStatus(ctx, every, show), p.Close())
+}
+
+func (p *Parts) watchStatus(ctx context.Context, every time.Duration, show func(*Status) (again bool, err error)) error {
+	before, err := p.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(every):
+		}
+		now, err := p.Status(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		now.rates(before)
+		if again, err := show(now); !again || err != nil {
+			return err
+		}
+		before = now
+	}
+}
+
+// rates fills in what two looks tell.
+func (s *Status) rates(before *Status) {
+	if passed := s.At.Sub(before.At).Seconds(); passed > 0 {
+		s.RowsPerSecond = float64(s.Rows.Done-before.Rows.Done) / passed
+	}
+	if missing := s.Rows.Total - s.Rows.Done; missing > 0 && s.RowsPerSecond > 0 && s.Segments.Done < s.Segments.Total {
+		s.SecondsLeft = float64(missing) / s.RowsPerSecond
+	}
 }
 
 // Status reads everything that the status shows. It changes nothing.

@@ -69,17 +69,6 @@ func Streamer(ctx context.Context, c *migration.Config, o WorkerOptions) error {
 	return errors.Join(w.untilDone(ctx, w.streamer), w.Close())
 }
 
-// Run does everything in one process until ctx ends. It creates the migration if that has not been done.
-func Run(ctx context.Context, c *migration.Config, o WorkerOptions) error {
-	w, err := join(ctx, c, o)
-	if err != nil {
-		return err
-	}
-	o.Capture, o.Apply = true, true
-	w.options = o
-	return errors.Join(w.untilDone(ctx, w.snapshot, w.streamer), w.Close())
-}
-
 // untilDone runs the roles beside the watch. The first that fails ends the others; when all roles have returned
 // the watch ends too. The end of ctx is no error.
 func (w *worker) untilDone(ctx context.Context, roles ...func(context.Context) error) error {

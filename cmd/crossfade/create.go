@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/crossfadedb/crossfade/internal/assembly"
+	"github.com/crossfadedb/crossfade/internal/cli"
+)
+
+type createCommand struct {
+	cli.File
+	cli.Logging
+	EnableStream bool `help:"Turn the old table's stream on, with new images, if it is off."`
+	DryRun       bool `help:"Only check."`
+	KeepExisting bool `help:"Items of the new table without a version are the application's: leave them as they are, for good."`
+}
+
+// Run is called by the flags' parser.
+func (c *createCommand) Run(ctx context.Context, streams cli.Streams) error {
+	config, err := c.Load()
+	if err != nil {
+		return err
+	}
+	report, err := assembly.Create(ctx, config, assembly.CreateOptions{
+		EnableStream: c.EnableStream, DryRun: c.DryRun, KeepExisting: c.KeepExisting, Logger: c.Logger(streams.Stderr),
+	})
+	if report != nil {
+		table := tabwriter.NewWriter(streams.Stdout, 0, 0, 2, ' ', 0)
+		for _, check := range report.Checks {
+			mark, text := "ok", check.Found
+			if check.Problem != "" {
+				mark, text = "NO", check.Problem
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\n", mark, check.What, text)
+		}
+		if err := table.Flush(); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case report.Existed:
+		fmt.Fprintf(streams.Stdout, "%s exists already; nothing was changed.\n", config.Name)
+	case report.Created:
+		fmt.Fprintf(streams.Stdout, "%s is created. Now start streamers and snapshot workers with this file, or: crossfade run -f %s\n", config.Name, c.File.File)
+	default:
+		fmt.Fprintf(streams.Stdout, "%s can be created; nothing was changed.\n", config.Name)
+	}
+	return nil
+}
