@@ -9,6 +9,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/capture"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
@@ -70,14 +71,14 @@ type creation struct {
 func (c *creation) run(ctx context.Context) (*CreateReport, error) {
 	c.check(ctx)
 	if c.report.Refused() {
-		return c.report, errors.New("create: refused, nothing was changed")
+		return c.report, &fault.Error{Class: fault.Fatal, Reason: "checks", What: "the checks found problems; nothing was changed"}
 	}
 	exists, err := c.Kafka.Exists(ctx, c.Topics.Control)
 	if err != nil {
 		return c.report, err
 	}
 	if exists {
-		state, err := c.control().Refresh(ctx)
+		state, err := c.state(ctx)
 		if err != nil {
 			return c.report, err
 		}
@@ -106,7 +107,7 @@ func (c *creation) create(ctx context.Context) error {
 	// Invariant 3: the start of capture is durable before the control record lets any worker scan.
 	if c.from() == "stream" {
 		facts := c.facts()
-		if err := facts.Refresh(ctx); err != nil {
+		if err := c.patiently(ctx, facts.Refresh); err != nil {
 			return err
 		}
 		started, err := capture.Start(ctx, dynamodb.NewStream(c.Old, c.old.Stream, c.old.KeySchema), facts, 1)
@@ -116,10 +117,14 @@ func (c *creation) create(ctx context.Context) error {
 		c.report.Shards = started
 	}
 	control := c.control()
-	if _, err := control.Refresh(ctx); err != nil {
+	err := c.patiently(ctx, func(ctx context.Context) error {
+		_, err := control.Refresh(ctx)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	_, err := control.Append(ctx, checkpoint.ControlEntry{Created: c.record()})
+	_, err = control.Append(ctx, checkpoint.ControlEntry{Created: c.record()})
 	if errors.Is(err, checkpoint.ErrLost) {
 		c.report.Existed = true
 		return nil // another create was first, with the same checks

@@ -93,6 +93,26 @@ func (p *Parts) table(ctx context.Context, side migration.DynamoDB) (*dynamodb.T
 	})
 }
 
+// patience is how long something outside may be away before a command gives up on it. Workers at work have none.
+const patience = 30 * time.Second
+
+// patiently calls op until it succeeds, for a while: a broker or a database may be away for a moment.
+func (p *Parts) patiently(ctx context.Context, op func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("gave up after %s", patience))
+	defer cancel()
+	notify := func(err error, wait time.Duration) { p.Logger.Debug("will be tried again", "wait", wait, "error", err) }
+	return fault.Do(ctx, notify, op)
+}
+
+// state reads the control log.
+func (p *Parts) state(ctx context.Context) (state checkpoint.State, err error) {
+	err = p.patiently(ctx, func(ctx context.Context) error {
+		state, err = p.control().Refresh(ctx)
+		return err
+	})
+	return state, err
+}
+
 func (p *Parts) control() *checkpoint.Control {
 	return checkpoint.NewControl(p.Kafka.Log(p.Topics.Control), p.process)
 }
@@ -111,7 +131,7 @@ func (p *Parts) attributes() dynamodb.Attributes {
 
 // recorded returns the state of a created migration, and refuses a configuration that differs from what was recorded.
 func (p *Parts) recorded(ctx context.Context) (checkpoint.State, error) {
-	state, err := p.control().Refresh(ctx)
+	state, err := p.state(ctx)
 	if err != nil {
 		return state, err
 	}

@@ -114,7 +114,15 @@ func (s *Status) rates(before *Status) {
 }
 
 // Status reads everything that the status shows. It changes nothing.
-func (p *Parts) Status(ctx context.Context) (*Status, error) {
+func (p *Parts) Status(ctx context.Context) (s *Status, err error) {
+	err = p.patiently(ctx, func(ctx context.Context) error {
+		s, err = p.look(ctx)
+		return err
+	})
+	return s, err
+}
+
+func (p *Parts) look(ctx context.Context) (*Status, error) {
 	s := &Status{Name: p.Config.Name, Phase: checkpoint.NotCreated, At: time.Now().UTC()}
 	exists, err := p.Kafka.Exists(ctx, p.Topics.Control)
 	if err != nil || !exists {

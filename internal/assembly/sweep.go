@@ -34,9 +34,6 @@ func (p *Parts) sweep(ctx context.Context, o SweepOptions) (sweep.Summary, error
 		return sweep.Summary{}, err
 	}
 	control := p.control()
-	if _, err := control.Refresh(ctx); err != nil {
-		return sweep.Summary{}, err
-	}
 	appWrites := p.from() == apply.FromNone
 	pass := sweep.New(sweep.Config{
 		Markers: dynamodb.NewMarkers(p.New, state.Created.KeySchema, p.attributes()),

@@ -13,6 +13,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
 	"github.com/crossfadedb/crossfade/internal/snapshot"
@@ -45,7 +46,11 @@ func join(ctx context.Context, c *migration.Config, o WorkerOptions) (*worker, e
 	if w.state, err = p.recorded(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	if w.watch, err = checkpoint.NewWatch(ctx, p.control(), c.Grace); err != nil {
+	err = p.patiently(ctx, func(ctx context.Context) error {
+		w.watch, err = checkpoint.NewWatch(ctx, p.control(), c.Grace)
+		return err
+	})
+	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return w, nil
@@ -174,7 +179,11 @@ func (w *worker) committed(ctx context.Context, a kafka.Assignment) (map[events.
 	for topic := range a.Partitions {
 		topics = append(topics, topic)
 	}
-	all, err := w.Kafka.Progress(ctx, w.Config.Name, w.Topics.Snapshot, w.Topics.Live)
+	var all map[events.TopicPartition]apply.Progress
+	err := fault.Do(ctx, nil, func(ctx context.Context) (err error) {
+		all, err = w.Kafka.Progress(ctx, w.Config.Name, w.Topics.Snapshot, w.Topics.Live)
+		return err
+	})
 	if err != nil {
 		return nil, 0, err
 	}

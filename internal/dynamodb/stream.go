@@ -75,6 +75,9 @@ func position(number *string) (events.Position, error) {
 	return events.ParsePosition(*number)
 }
 
+// sequenceNumber is a position as the service takes it: of 21 to 40 digits.
+func sequenceNumber(p events.Position) string { return fmt.Sprintf("%021s", p.Number()) }
+
 // Iterator implements capture.Stream. It never asks for LATEST.
 func (s *Stream) Iterator(ctx context.Context, shard string, from capture.From) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.table.timeout)
@@ -82,9 +85,9 @@ func (s *Stream) Iterator(ctx context.Context, shard string, from capture.From) 
 	input := &dynamodbstreams.GetShardIteratorInput{StreamArn: &s.arn, ShardId: &shard}
 	switch {
 	case from.After != "":
-		input.ShardIteratorType, input.SequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, new(from.After.Number())
+		input.ShardIteratorType, input.SequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, new(sequenceNumber(from.After))
 	case from.At != "" && !from.Oldest:
-		input.ShardIteratorType, input.SequenceNumber = types.ShardIteratorTypeAtSequenceNumber, new(from.At.Number())
+		input.ShardIteratorType, input.SequenceNumber = types.ShardIteratorTypeAtSequenceNumber, new(sequenceNumber(from.At))
 	default:
 		input.ShardIteratorType = types.ShardIteratorTypeTrimHorizon
 	}

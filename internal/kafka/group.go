@@ -60,8 +60,9 @@ func (c *Client) generations(ctx context.Context, group *kafkago.ConsumerGroup, 
 			return nil
 		case err != nil:
 			// A coordinator that loads, a broker that went away: the group goes on trying, so this does too.
-			if fault.Of(classify(err, "")) == fault.Fatal {
-				return classify(err, "join group "+id)
+			// That the group has moved on only means to join again.
+			if err := classify(err, "join group "+id); fault.Of(err) == fault.Fatal && !errors.Is(err, apply.ErrFenced) {
+				return err
 			}
 			select {
 			case <-ctx.Done():

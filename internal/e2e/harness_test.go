@@ -1,0 +1,305 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/crossfadedb/crossfade/internal/assembly"
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/demo"
+	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/kafka"
+	"github.com/crossfadedb/crossfade/internal/migration"
+	"github.com/crossfadedb/crossfade/internal/services"
+)
+
+// bin is where TestMain built the binaries.
+var bin string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		if os.Getenv("CROSSFADE_SERVICES") != "1" {
+			return m.Run() // every test skips itself
+		}
+		// DynamoDB Local takes any credentials of letters and digits.
+		os.Setenv("AWS_ACCESS_KEY_ID", "test")
+		os.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+		dir, err := os.MkdirTemp("", "crossfade-e2e")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		bin = dir
+		build := exec.Command("go", "build", "-o", bin+"/", "../../cmd/...")
+		build.Stdout, build.Stderr = os.Stderr, os.Stderr
+		if err := build.Run(); err != nil {
+			panic(err)
+		}
+		return services.Main(m)
+	}())
+}
+
+var schema = events.KeySchema{{Name: "country", Type: "S"}, {Name: "cityId", Type: "N"}}
+
+// grace of the migrations under test: short, so that a sweep does not take ten minutes.
+const grace = 16 * time.Second
+
+// world is one migration under test.
+type world struct {
+	t        *testing.T
+	config   *migration.Config
+	file     string
+	old, new *dynamodb.Table
+	brokers  string
+	workers  []*worker
+	logger   *slog.Logger
+}
+
+// worker is a process that is started again when it is killed.
+type worker struct {
+	*demo.Process
+	argv []string
+}
+
+var worlds atomic.Int64
+
+// newWorld makes both tables on a fresh server, empty, and the configuration; extra is more YAML.
+func newWorld(t *testing.T, extra string) *world {
+	t.Helper()
+	w := &world{t: t, brokers: services.Kafka(t), logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	endpoint := services.DynamoDB(t)
+	w.file = filepath.Join(t.TempDir(), "migration.yaml")
+	text := fmt.Sprintf(`name: e2e-%d-%d
+source: {dynamodb: {table: old, region: us-east-1, endpoint: "%s"}}
+target: {dynamodb: {table: new, region: us-east-1, endpoint: "%s"}}
+kafka: {brokers: ["%s"]}
+grace: %s
+%s`, os.Getpid(), worlds.Add(1), endpoint, endpoint, w.brokers, grace, extra)
+	require.NoError(t, os.WriteFile(w.file, []byte(text), 0o644))
+	var err error
+	w.config, err = migration.Load(w.file)
+	require.NoError(t, err)
+	for _, side := range []struct {
+		name  string
+		table **dynamodb.Table
+	}{{"old", &w.old}, {"new", &w.new}} {
+		*side.table, err = dynamodb.Open(t.Context(), dynamodb.Options{Table: side.name, Region: "us-east-1", Endpoint: endpoint})
+		require.NoError(t, err)
+		_, err = (*side.table).SDK().CreateTable(t.Context(), &sdk.CreateTableInput{
+			TableName: new(side.name), BillingMode: types.BillingModePayPerRequest,
+			KeySchema: []types.KeySchemaElement{
+				{AttributeName: new("country"), KeyType: types.KeyTypeHash}, {AttributeName: new("cityId"), KeyType: types.KeyTypeRange},
+			},
+			AttributeDefinitions: []types.AttributeDefinition{
+				{AttributeName: new("country"), AttributeType: types.ScalarAttributeTypeS},
+				{AttributeName: new("cityId"), AttributeType: types.ScalarAttributeTypeN},
+			},
+		})
+		require.NoError(t, err)
+	}
+	t.Cleanup(w.stopAll)
+	return w
+}
+
+// table is one side as an application sees it.
+func (w *world) table(t *dynamodb.Table) demo.SDKTable {
+	return demo.SDKTable{Client: t.SDK(), Name: t.Name()}
+}
+
+// load fills the old table.
+func (w *world) load(rows demo.Rows) {
+	w.t.Helper()
+	const parts = 8
+	errs := make(chan error, parts)
+	for p := range parts {
+		go func() {
+			errs <- w.table(w.old).Load(w.t.Context(), rows, rows.Len()*p/parts, rows.Len()*(p+1)/parts)
+		}()
+	}
+	for range parts {
+		require.NoError(w.t, <-errs)
+	}
+}
+
+func (w *world) create(o assembly.CreateOptions) {
+	w.t.Helper()
+	o.Logger = w.logger
+	report, err := assembly.Create(w.t.Context(), w.config, o)
+	require.NoError(w.t, err, "%+v", report)
+	require.True(w.t, report.Created)
+}
+
+// start starts n workers of a binary.
+func (w *world) start(binary string, n int) {
+	w.t.Helper()
+	for i := range n {
+		argv := []string{filepath.Join(bin, binary), "-f", w.file}
+		p, err := demo.StartProcess(fmt.Sprintf("%s %d", binary, i+1), argv, nil)
+		require.NoError(w.t, err)
+		w.workers = append(w.workers, &worker{p, argv})
+	}
+}
+
+// kill ends a worker of this binary with SIGKILL, at random, and starts it again. False when all of them have ended
+// their work.
+func (w *world) kill(binary string) bool {
+	w.t.Helper()
+	for _, i := range rand.Perm(len(w.workers)) {
+		p := w.workers[i]
+		if ended, _ := p.Ended(); ended || filepath.Base(p.argv[0]) != binary {
+			continue
+		}
+		require.NoError(w.t, p.Kill())
+		again, err := demo.StartProcess(p.Name, p.argv, nil)
+		require.NoError(w.t, err)
+		p.Process = again
+		return true
+	}
+	return false
+}
+
+// stopAll ends the workers that still run, as an operator does.
+func (w *world) stopAll() {
+	for _, p := range w.workers {
+		if ended, err := p.Ended(); ended {
+			if err != nil {
+				w.t.Errorf("%v", err)
+			}
+		} else if err := p.Stop(30 * time.Second); err != nil {
+			w.t.Errorf("%v", err)
+		}
+	}
+	w.workers = nil
+}
+
+func (w *world) status() *assembly.Status {
+	w.t.Helper()
+	s, err := assembly.ReadStatus(w.t.Context(), w.config)
+	require.NoError(w.t, err)
+	return s
+}
+
+// until waits for a status; no worker may fail meanwhile.
+func (w *world) until(what string, patience time.Duration, reached func(*assembly.Status) bool) *assembly.Status {
+	w.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		s := w.status()
+		if reached(s) {
+			return s
+		}
+		for _, p := range w.workers {
+			if ended, err := p.Ended(); ended {
+				require.NoError(w.t, err)
+			}
+		}
+		if time.Now().After(deadline) {
+			for _, p := range w.workers {
+				w.t.Logf("%s:\n%s", p.Name, p.Log())
+			}
+			require.Failf(w.t, "waited in vain", "%s, for %s; status %+v capture %+v", what, patience, s, s.Capture)
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+}
+
+// closed waits until the snapshot is closed and applied.
+func (w *world) closed(patience time.Duration) {
+	w.t.Helper()
+	w.until("the snapshot to be closed and applied", patience, func(s *assembly.Status) bool {
+		return s.Phase == checkpoint.Streaming && s.SnapshotLag == 0
+	})
+}
+
+// quiet waits until everything that happened before the call is applied.
+func (w *world) quiet(patience time.Duration) {
+	w.t.Helper()
+	since := time.Now()
+	w.until("every change to be applied", patience, func(s *assembly.Status) bool {
+		captured := s.Capture == nil || s.Capture.Confirmed.After(since)
+		return captured && s.LiveLag == 0 && s.SnapshotLag == 0
+	})
+}
+
+func (w *world) sweep(o assembly.SweepOptions) {
+	w.t.Helper()
+	o.Logger, o.Say = w.logger, func(text string) { w.t.Log("sweep:", text) }
+	summary, err := assembly.Sweep(w.t.Context(), w.config, o)
+	require.NoError(w.t, err)
+	w.t.Logf("sweep: %+v", summary)
+}
+
+func (w *world) names() dynamodb.Attributes {
+	a := w.config.Attributes
+	return dynamodb.Attributes{Version: a.Version, Deleted: a.Deleted, Shard: a.Shard, Tombstone: a.Tombstone}
+}
+
+// equal reads both tables whole and requires them to be the same, byte for byte.
+func (w *world) equal(deleted func(string) bool, markers int) {
+	w.t.Helper()
+	c, err := demo.Compare(w.t.Context(), w.old, w.new, schema, w.names(), deleted)
+	require.NoError(w.t, err)
+	w.t.Logf("compared: %+v", c)
+	if markers >= 0 {
+		require.Equal(w.t, markers, c.Markers)
+	}
+	c.Markers = 0
+	require.True(w.t, c.OK(), "%+v", c)
+}
+
+// kafka is a client of the test's own.
+func (w *world) kafka() *kafka.Client {
+	w.t.Helper()
+	c, err := kafka.Open(kafka.Options{Brokers: []string{w.brokers}, ClientID: "test"})
+	require.NoError(w.t, err)
+	w.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// records is how many records a topic holds.
+func (w *world) records(topic string) int64 {
+	w.t.Helper()
+	ends, err := w.kafka().EndOffsets(w.t.Context(), topic)
+	require.NoError(w.t, err)
+	total := int64(0)
+	for _, end := range ends {
+		total += end
+	}
+	return total
+}
+
+// killing kills a worker of each kind at random moments, rounds times over, until done; it returns how many were killed.
+func (w *world) killing(ctx context.Context, rounds int, within time.Duration) (snapshots, streamers int) {
+	w.t.Helper()
+	for range rounds {
+		for _, binary := range []string{"snapshot", "streamer"} {
+			select {
+			case <-ctx.Done():
+				return snapshots, streamers
+			case <-time.After(time.Second + rand.N(within)):
+			}
+			switch {
+			case !w.kill(binary):
+			case binary == "snapshot":
+				snapshots++
+			default:
+				streamers++
+			}
+		}
+	}
+	return snapshots, streamers
+}
+

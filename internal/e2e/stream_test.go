@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crossfadedb/crossfade/internal/assembly"
+	"github.com/crossfadedb/crossfade/internal/demo"
+	"github.com/crossfadedb/crossfade/internal/kafka"
+)
+
+// The main job, whole: a table is moved while the application changes it and workers are killed; then everything is
+// applied a second time, and not one item changes.
+func TestStream(t *testing.T) {
+	const segments, atOnce, pages = 256, 4, 2
+	w := newWorld(t, `snapshot: {segments: 256, at_once: 4, pages_in_flight: 2}`)
+	rows := readCities(t, 0)
+	w.load(rows) // before the stream is enabled: DynamoDB Local is slow with streams
+	w.create(assembly.CreateOptions{EnableStream: true})
+
+	app := &demo.Application{Rows: rows, Table: w.table(w.old), Seed: 1, Rate: 100}
+	ctx, stopApp := context.WithCancel(t.Context())
+	defer stopApp()
+	appEnded := make(chan error, 1)
+	go func() { appEnded <- app.Run(ctx, 0) }()
+
+	w.start("snapshot", 2)
+	w.start("streamer", 2)
+	snapshots, streamers := w.killing(t.Context(), 3, 3*time.Second)
+	require.Positive(t, streamers)
+	w.closed(8 * time.Minute)
+	stopApp()
+	require.NoError(t, <-appEnded)
+	t.Logf("%d changes; killed %d snapshot workers, %d streamers", app.Done(), snapshots, streamers)
+	w.quiet(2 * time.Minute)
+
+	// What was published twice was in flight when a worker was killed.
+	published := w.records(kafka.TopicsOf(w.config.Name).Snapshot)
+	perSegment := int64(rows.Len()/segments) * 2 // the segments are not of one size
+	require.LessOrEqual(t, published, w.status().Rows.Done+int64(snapshots)*atOnce*pages*perSegment)
+
+	w.equal(app.Deleted, -1)
+	t.Run("Replay", func(t *testing.T) { replay(t, w) })
+	w.sweep(assembly.SweepOptions{})
+	w.equal(app.Deleted, 0)
+}
+
+// replay sets all committed offsets back to the start and applies everything again: the counts tell that not one
+// item changed.
+func replay(t *testing.T, w *world) {
+	require.Error(t, assembly.Replay(t.Context(), w.config, w.logger), "a streamer runs")
+	w.stopAll()
+	require.NoError(t, assembly.Replay(t.Context(), w.config, w.logger))
+	w.start("streamer", 2)
+	w.quiet(8 * time.Minute)
+	s := w.status()
+	require.Zero(t, s.Counts.Applied, "%+v", s.Counts)
+	require.Equal(t, w.records(kafka.TopicsOf(w.config.Name).Snapshot)+w.records(kafka.TopicsOf(w.config.Name).Live), s.Counts.Total()-s.Counts.PastClose)
+}

@@ -1,0 +1,268 @@
+// Package services starts real services for tests: Apache Kafka and DynamoDB Local, from the jars that
+// `make services-fetch` brings. A service ends with the test, or the test process, that started it.
+//
+// The tests that need one skip themselves unless CROSSFADE_SERVICES is 1; then a service that cannot start fails them.
+package services
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+)
+
+const (
+	attempts  = 3 // a port that was free may be taken before the service has it
+	readyWait = 60 * time.Second
+)
+
+// jars is the folder of a service's jars, found from the module's root.
+func jars(t testing.TB, name string) string {
+	t.Helper()
+	if os.Getenv("CROSSFADE_SERVICES") != "1" {
+		t.Skip("set CROSSFADE_SERVICES=1 to run this on real services")
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("services: no go.mod above the test")
+		}
+	}
+	lib := filepath.Join(dir, ".services", name)
+	if found, err := filepath.Glob(filepath.Join(lib, "*.jar")); err != nil || len(found) == 0 {
+		t.Fatalf("services: no jars in %s; run: make services-fetch", lib)
+	}
+	return lib
+}
+
+// process is a JVM. It dies with this process.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+func start(log *os.File, args ...string) (*process, error) {
+	p := &process{done: make(chan struct{})}
+	started := make(chan error, 1)
+	go func() {
+		defer close(p.done)
+		// The kernel sends the death signal when the thread that started the child ends.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		p.cmd = exec.Command("java", args...)
+		p.cmd.Stdout, p.cmd.Stderr = log, log
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = p.cmd.Wait() // it is killed in the end, always
+		}
+	}()
+	return p, <-started
+}
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // ended already is as good
+	<-p.done
+}
+
+// freePort is a port that nobody has at this moment.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// wait asks until the service answers, or its process has ended.
+func wait(p *process, ask func(context.Context) error) error {
+	deadline := time.Now().Add(readyWait)
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		err := ask(ctx)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return errors.New("the service has ended")
+		case <-time.After(200 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the service does not answer: %w", err)
+		}
+	}
+}
+
+// DynamoDB starts a DynamoDB Local of this test's own, and returns its endpoint. It is fresh: a server that has seen
+// streamed tables is slow with the next ones.
+func DynamoDB(t testing.TB) string {
+	t.Helper()
+	lib := jars(t, "dynamodb")
+	dir := t.TempDir()
+	var last error
+	for range attempts {
+		port, err := freePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		log, err := os.Create(filepath.Join(dir, fmt.Sprintf("dynamodb-%d.log", port)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := start(log, "-Xmx1g", "-Djava.library.path="+lib, "-cp", filepath.Join(lib, "*"),
+			"software.amazon.dynamodb.services.local.main.ServerRunner", "-inMemory", "-sharedDb", "-disableTelemetry", "-port", fmt.Sprint(port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
+		if last = wait(p, func(ctx context.Context) error { return listTables(ctx, endpoint) }); last == nil {
+			t.Cleanup(p.kill)
+			return endpoint
+		}
+		p.kill()
+	}
+	t.Fatalf("services: start DynamoDB Local: %v", last)
+	return ""
+}
+
+// listTables asks for something: the port alone does not say that it is DynamoDB who listens.
+func listTables(ctx context.Context, endpoint string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader("{}"))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("X-Amz-Target", "DynamoDB_20120810.ListTables")
+	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // nothing is read
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %s", response.Status)
+	}
+	return nil
+}
+
+// broker is the Kafka of this test process.
+var broker struct {
+	sync.Once
+	process *process
+	dir     string
+	address string
+	err     error
+}
+
+// Main runs the tests of a package and ends the Kafka that they have shared. For TestMain.
+func Main(m *testing.M) int {
+	defer func() {
+		if broker.process != nil {
+			broker.process.kill()
+			_ = os.RemoveAll(broker.dir) // in the system's folder for temporary files
+		}
+	}()
+	return m.Run()
+}
+
+// Kafka returns the address of the Apache Kafka that this test process shares, and starts it for the first one.
+func Kafka(t testing.TB) string {
+	t.Helper()
+	lib := jars(t, "kafka")
+	broker.Do(func() {
+		for range attempts {
+			if broker.err = startKafka(lib); broker.err == nil {
+				return
+			}
+		}
+	})
+	if broker.err != nil {
+		t.Fatalf("services: start Kafka: %v", broker.err)
+	}
+	return broker.address
+}
+
+func startKafka(lib string) error {
+	dir, err := os.MkdirTemp("", "crossfade-kafka")
+	if err != nil {
+		return err
+	}
+	port, err1 := freePort()
+	controller, err2 := freePort()
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	properties := filepath.Join(dir, "server.properties")
+	if err := os.WriteFile(properties, fmt.Appendf(nil, kafkaProperties, controller, port, controller, port, filepath.Join(dir, "data")), 0o644); err != nil {
+		return err
+	}
+	classes := filepath.Join(lib, "*")
+	id, err := exec.Command("java", "-cp", classes, "kafka.tools.StorageTool", "random-uuid").Output()
+	if err != nil {
+		return fmt.Errorf("random-uuid: %w", err)
+	}
+	format := exec.Command("java", "-cp", classes, "kafka.tools.StorageTool", "format", "--standalone", "-t", strings.TrimSpace(string(id)), "-c", properties)
+	if out, err := format.CombinedOutput(); err != nil {
+		return fmt.Errorf("format: %w: %s", err, out)
+	}
+	log, err := os.Create(filepath.Join(dir, "kafka.log"))
+	if err != nil {
+		return err
+	}
+	p, err := start(log, "-Xmx1g", "-cp", classes, "kafka.Kafka", properties)
+	if err != nil {
+		return err
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	client := &kafkago.Client{Addr: kafkago.TCP(address)}
+	err = wait(p, func(ctx context.Context) error {
+		answer, err := client.Metadata(ctx, &kafkago.MetadataRequest{})
+		if err == nil && len(answer.Brokers) == 0 {
+			err = errors.New("no brokers yet")
+		}
+		return err
+	})
+	if err != nil {
+		p.kill()
+		return err
+	}
+	broker.process, broker.dir, broker.address = p, dir, address
+	return nil
+}
+
+const kafkaProperties = `process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:%d
+listeners=PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d
+advertised.listeners=PLAINTEXT://127.0.0.1:%d
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs=%s
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+`
