@@ -3,89 +3,51 @@ package demo
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// Rows is what the application keeps in its table. All of it follows from the row's number and the change's: the same
-// seed gives the same application.
-type Rows interface {
-	// Len is how many rows the table begins with.
-	Len() int
-	// Key is the key of row i as DynamoDB JSON. Rows from Len on are new ones.
-	Key(i int) string
-	// Item is row i as change wrote it; change 0 is how the table begins.
-	Item(i int, change uint64) []byte
-}
-
-// Writer is the table that the application writes.
+// Writer is the table that the application writes. A call that failed may be made again. Safe for concurrent use.
 type Writer interface {
+	// Put writes a whole item.
 	Put(ctx context.Context, item []byte) error
+	// Update sets the attributes of item and leaves others that the row has; it creates a row that is not there.
+	Update(ctx context.Context, key string, item []byte) error
+	// Delete removes the row if it is there.
 	Delete(ctx context.Context, key string) error
 }
 
-// Application writes, updates, deletes and re-creates rows, most of them the same few again and again.
+// Application writes, updates, deletes and re-creates rows, most of them the same few again and again. The same seed
+// and rows give the same changes; those of one row are made in their order.
 type Application struct {
 	Rows  Rows
 	Table Writer
 	Seed  uint64
-	Rate  int // changes a second
+	Rate  int // changes a second; 0: as fast as the table takes them
 
 	mu      sync.Mutex
 	done    int
 	deleted map[string]bool // keys that the application has deleted, and not written again
 }
 
-// change is one thing that the application does.
-type change struct {
-	number uint64
-	row    int
-	delete bool
-}
-
-// The shape of the application: of a hundred changes so many go to the hot rows, are deletes, or make new rows.
 const (
-	hotRows     = 50 // one row in so many is hot
-	hotChanges  = 60
-	deletes     = 30
-	newRows     = 5
-	appWriters  = 16
-	retryWrites = 20
+	writers       = 16 // changes at the same time
+	writeAttempts = 40 // a server that is busy for a moment does not end an application
+	writePause    = 50 * time.Millisecond
+	writeTimeout  = 5 * time.Second
 )
 
-// change number n, from 1 on: it depends on the seed and n alone.
-func (a *Application) change(n uint64) change {
-	r := rand.New(rand.NewPCG(a.Seed, n))
-	c := change{number: n, row: r.IntN(a.Rows.Len())}
-	switch dice := r.IntN(100); {
-	case dice < hotChanges:
-		c.row -= c.row % hotRows
-	case dice < hotChanges+newRows:
-		c.row = a.Rows.Len() + int(n)
-	}
-	c.delete = r.IntN(100) < deletes
-	return c
-}
-
-// Run makes changes at the rate, until ctx ends or limit of them have been made (0 is no limit). Changes of one key
-// are made in their order. What was begun when ctx ends is finished.
+// Run makes changes at the rate, until ctx ends or limit of them have been made (0 is no limit), and returns nil then.
+// What was begun when ctx ends is finished. Run again, it goes on where it was.
 func (a *Application) Run(ctx context.Context, limit int) error {
-	a.mu.Lock()
-	if a.deleted == nil {
-		a.deleted = map[string]bool{}
-	}
-	first := a.done
-	a.mu.Unlock()
-	writers := make([]chan change, appWriters)
 	group, working := errgroup.WithContext(context.WithoutCancel(ctx))
-	for i := range writers {
-		writers[i] = make(chan change, 4)
+	queues := make([]chan change, writers)
+	for i := range queues {
+		queues[i] = make(chan change, 4)
 		group.Go(func() error {
-			for c := range writers[i] {
+			for c := range queues[i] {
 				if err := a.make(working, c); err != nil {
 					return err
 				}
@@ -95,52 +57,62 @@ func (a *Application) Run(ctx context.Context, limit int) error {
 	}
 	group.Go(func() error {
 		defer func() {
-			for _, w := range writers {
-				close(w)
+			for _, q := range queues {
+				close(q)
 			}
 		}()
-		began := time.Now()
-		for n := 0; limit == 0 || n < limit; n++ {
-			due := began.Add(time.Duration(n) * time.Second / time.Duration(a.Rate))
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-working.Done():
-				return nil
-			case <-time.After(time.Until(due)):
-			}
-			c := a.change(uint64(first + n + 1))
-			select {
-			case writers[a.writer(c)] <- c:
-			case <-working.Done():
-				return nil
-			}
-		}
+		a.plan(ctx, working, queues, limit)
 		return nil
 	})
 	return group.Wait()
 }
 
-// writer is the goroutine that makes all changes of a row.
-func (a *Application) writer(c change) int {
-	h := fnv.New32a()
-	fmt.Fprint(h, c.row)
-	return int(h.Sum32() % appWriters)
+// plan hands out changes when they are due, until ctx ends, the limit is reached, or a writer has failed.
+func (a *Application) plan(ctx, working context.Context, queues []chan change, limit int) {
+	first, began := a.Done(), time.Now()
+	for n := 0; limit == 0 || n < limit; n++ {
+		wait := time.Duration(0)
+		if a.Rate > 0 {
+			wait = time.Until(began.Add(time.Duration(n) * time.Second / time.Duration(a.Rate)))
+		}
+		if !pause(ctx, wait) || working.Err() != nil {
+			return
+		}
+		c := nth(a.Seed, uint64(first+n+1), a.Rows.Len())
+		select {
+		case queues[c.row%writers] <- c: // one writer makes all changes of a row: they keep their order
+		case <-working.Done():
+			return
+		}
+	}
 }
 
+// pause waits, and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// make makes one change and remembers whether the row is there now.
 func (a *Application) make(ctx context.Context, c change) error {
 	key := a.Rows.Key(c.row)
 	var err error
-	for range retryWrites { // a server that is busy for a moment does not end an application
-		if c.delete {
-			err = a.Table.Delete(ctx, key)
-		} else {
-			err = a.Table.Put(ctx, a.Rows.Item(c.row, c.number))
-		}
-		if err == nil {
+	for attempt := range writeAttempts {
+		if attempt > 0 && !pause(ctx, writePause) {
 			break
 		}
-		time.Sleep(50 * time.Millisecond)
+		if err = a.write(ctx, key, c); err == nil {
+			break
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("change %d of row %s: %w", c.number, key, err)
@@ -148,12 +120,28 @@ func (a *Application) make(ctx context.Context, c change) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.done++
-	if c.delete {
-		a.deleted[key] = true
-	} else {
+	if c.kind != remove {
 		delete(a.deleted, key)
+		return nil
 	}
+	if a.deleted == nil {
+		a.deleted = map[string]bool{}
+	}
+	a.deleted[key] = true
 	return nil
+}
+
+func (a *Application) write(ctx context.Context, key string, c change) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	switch c.kind {
+	case remove:
+		return a.Table.Delete(ctx, key)
+	case update:
+		return a.Table.Update(ctx, key, a.Rows.Item(c.row, c.number))
+	default:
+		return a.Table.Put(ctx, a.Rows.Item(c.row, c.number))
+	}
 }
 
 // Done is how many changes have been made.

@@ -16,37 +16,48 @@ import (
 type Process struct {
 	Name string
 	cmd  *exec.Cmd
-	done chan struct{}
-	err  error
 	log  *tail
+	done chan struct{}
+	err  error // of the process; to be read once done is closed
 }
 
-// StartProcess starts argv. What it writes to standard error is kept, the last of it.
+// StartProcess starts argv with env on top of this process's environment. What it writes to standard error is kept,
+// the last of it.
 func StartProcess(name string, argv []string, env []string) (*Process, error) {
-	p := &Process{Name: name, done: make(chan struct{}), log: &tail{}}
+	p := &Process{Name: name, cmd: exec.Command(argv[0], argv[1:]...), log: &tail{}, done: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stderr = p.log
+	p.cmd.SysProcAttr = diesWithParent()
 	started := make(chan error, 1)
 	go func() {
 		defer close(p.done)
 		// The kernel sends the death signal when the thread that started the child ends, so it must not end before.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		p.cmd = exec.Command(argv[0], argv[1:]...)
-		p.cmd.Env = append(os.Environ(), env...)
-		p.cmd.Stderr = p.log
-		p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		err := p.cmd.Start()
 		started <- err
 		if err == nil {
 			p.err = p.cmd.Wait()
 		}
 	}()
-	return p, <-started
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	return p, nil
 }
 
-// Kill ends the process with SIGKILL, as a crash does.
-func (p *Process) Kill() error { return p.end(syscall.SIGKILL) }
+// Kill ends the process with SIGKILL, as a crash does, and waits until it is gone. One that has ended already is no
+// error.
+func (p *Process) Kill() error {
+	if err := p.signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	<-p.done
+	return nil
+}
 
-// Stop asks the process to end, and waits; after the patience it is killed.
+// Stop asks the process to end, waits, and returns how it ended: nil for exit status 0. After the patience it is
+// killed, which is an error.
 func (p *Process) Stop(patience time.Duration) error {
 	if err := p.signal(syscall.SIGTERM); err != nil {
 		return err
@@ -55,24 +66,15 @@ func (p *Process) Stop(patience time.Duration) error {
 	case <-p.done:
 		return p.failure()
 	case <-time.After(patience):
-		return errors.Join(fmt.Errorf("%s did not end within %s", p.Name, patience), p.Kill())
+		return errors.Join(fmt.Errorf("%s did not end within %s\n%s", p.Name, patience, p.log), p.Kill())
 	}
-}
-
-func (p *Process) end(s syscall.Signal) error {
-	if err := p.signal(s); err != nil {
-		return err
-	}
-	<-p.done
-	return nil
 }
 
 func (p *Process) signal(s syscall.Signal) error {
-	err := p.cmd.Process.Signal(s)
-	if errors.Is(err, os.ErrProcessDone) {
-		return nil
+	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("send %s to %s: %w", s, p.Name, err)
 	}
-	return err
+	return nil
 }
 
 // Ended reports whether the process has ended, and how: nil for exit status 0.
@@ -95,20 +97,21 @@ func (p *Process) failure() error {
 // Log is the last of what the process has written to standard error.
 func (p *Process) Log() string { return p.log.String() }
 
+// tailBytes is how much of a process's log is kept.
+const tailBytes = 64 << 10
+
 // tail keeps the last bytes written to it.
 type tail struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-const tailBytes = 64 << 10
-
 func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.buf.Write(b)
-	if over := t.buf.Len() - tailBytes; over > tailBytes {
-		t.buf.Next(over)
+	if t.buf.Len() > 2*tailBytes {
+		t.buf.Next(t.buf.Len() - tailBytes)
 	}
 	return len(b), nil
 }

@@ -5,10 +5,15 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
+
+var _ Writer = SDKTable{}
 
 // SDKTable writes a table as an application does: through the SDK, with its types.
 type SDKTable struct {
@@ -25,6 +30,39 @@ func (t SDKTable) Put(ctx context.Context, item []byte) error {
 		return err
 	}
 	_, err = t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.Name, Item: typed})
+	return err
+}
+
+// Update implements Writer. An application that writes the new table itself puts the whole item: what it updates may
+// be a marker.
+func (t SDKTable) Update(ctx context.Context, key string, item []byte) error {
+	if t.Tombstones != "" {
+		return t.Put(ctx, item)
+	}
+	typedKey, err := Typed([]byte(key))
+	if err != nil {
+		return err
+	}
+	typed, err := Typed(item)
+	if err != nil {
+		return err
+	}
+	var sets []string
+	names, values := map[string]string{}, map[string]types.AttributeValue{}
+	for name, value := range typed {
+		if _, ofKey := typedKey[name]; ofKey {
+			continue // a key attribute is not set
+		}
+		n := strconv.Itoa(len(sets))
+		sets = append(sets, "#"+n+" = :"+n)
+		names["#"+n], values[":"+n] = name, value
+	}
+	input := &dynamodb.UpdateItemInput{TableName: &t.Name, Key: typedKey}
+	if len(sets) > 0 {
+		input.UpdateExpression = new("SET " + strings.Join(sets, ", "))
+		input.ExpressionAttributeNames, input.ExpressionAttributeValues = names, values
+	}
+	_, err = t.Client.UpdateItem(ctx, input)
 	return err
 }
 
@@ -46,6 +84,8 @@ func (t SDKTable) Delete(ctx context.Context, key string) error {
 // batchSize is the most items of one BatchWriteItem.
 const batchSize = 25
 
+const batchTimeout = 30 * time.Second
+
 // Load writes rows from to to in batches, and again what the table did not take.
 func (t SDKTable) Load(ctx context.Context, rows Rows, from, to int) error {
 	for ; from < to; from += batchSize {
@@ -57,17 +97,31 @@ func (t SDKTable) Load(ctx context.Context, rows Rows, from, to int) error {
 			}
 			requests = append(requests, types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
 		}
-		for len(requests) > 0 {
-			answer, err := t.Client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{
-				RequestItems: map[string][]types.WriteRequest{t.Name: requests},
-			})
-			if err != nil {
-				return fmt.Errorf("load table %s: %w", t.Name, err)
-			}
-			requests = answer.UnprocessedItems[t.Name]
+		if err := t.batch(ctx, requests); err != nil {
+			return fmt.Errorf("load table %s: %w", t.Name, err)
 		}
 	}
 	return nil
+}
+
+// batch writes what one BatchWriteItem can hold, and goes on until the table has taken all of it.
+func (t SDKTable) batch(ctx context.Context, requests []types.WriteRequest) error {
+	for {
+		call, cancel := context.WithTimeout(ctx, batchTimeout)
+		answer, err := t.Client.BatchWriteItem(call, &dynamodb.BatchWriteItemInput{
+			RequestItems: map[string][]types.WriteRequest{t.Name: requests},
+		})
+		cancel()
+		if err != nil {
+			return err
+		}
+		if requests = answer.UnprocessedItems[t.Name]; len(requests) == 0 {
+			return nil
+		}
+		if !pause(ctx, writePause) {
+			return ctx.Err()
+		}
+	}
 }
 
 // Typed turns DynamoDB JSON into the SDK's types.
