@@ -177,4 +177,3 @@ func (t *tree) of(v Value) (Value, bool) {
 		return Value{}, false
 	}
 }
-

@@ -1,0 +1,45 @@
+// Package dynamodb is a DynamoDB with its streams in memory: an http.Handler that speaks the wire protocol, good
+// enough for the SDK to notice no difference in what is covered. It serves the demonstration and the tests.
+//
+//	server := dynamodb.New(dynamodb.Options{})
+//	endpoint, err := server.Start() // http://127.0.0.1:…; or use server.Transport() and no socket at all
+//	defer server.Close()
+//
+// Apart from the listener of Start it has no goroutine, and it holds no lock while it waits, so that over
+// Server.Transport it runs inside a testing/synctest bubble.
+//
+// # Covered
+//
+//   - Tables: CreateTable, DeleteTable, DescribeTable, ListTables, UpdateTable (billing, stream on and off),
+//     UpdateTimeToLive, DescribeTimeToLive. A change is there at once: a table is ACTIVE when CreateTable answers.
+//   - Items: PutItem, GetItem, UpdateItem, DeleteItem, Query, Scan with segments, BatchGetItem, BatchWriteItem,
+//     TransactWriteItems (with client request tokens), TransactGetItems; conditions, filters, projections and
+//     updates by package expression; ReturnValues, ReturnValuesOnConditionCheckFailure, ReturnConsumedCapacity.
+//   - PartiQL: INSERT INTO "table" VALUE {'name': ?, …} by ExecuteStatement and BatchExecuteStatement.
+//   - Streams: ListStreams, DescribeStream, GetShardIterator, GetRecords; all four views; shards that close and
+//     split; 24 hours of retention; iterators that live 15 minutes.
+//   - The limits: 400 KB an item, 1 MB a page, 38 digits, 32 levels, 25 and 100 parts of a batch, sizes of keys.
+//   - Every answer carries X-Amz-Crc32. A request needs an Authorization header; what is in it is not checked.
+//
+// # Not covered
+//
+// Secondary indexes, the older parameters (Expected, AttributeUpdates, KeyConditions, ScanFilter …), other PartiQL,
+// ReturnItemCollectionMetrics, backups, global tables, tags. Requests that name indexes or AttributesToGet are
+// refused; an operation that is not covered is an UnknownOperationException. Nothing is throttled, nothing expires
+// and nothing fails by itself: Options.Fault and Server.Expire do that. Reads are always consistent; an
+// eventually consistent one only costs less.
+//
+// # How it is built
+//
+//	rows.go     the rows of a table, ordered by the hash of the partition key and then by the key; a segment
+//	            of a scan is a range of hashes
+//	write.go    every write: plan (condition, new row) and store, both under the table's lock
+//	stream.go   store appends to the stream under that same lock, so the records of a key have its order
+//
+// A shard of a stream is a range of hashes too. When it splits, its children divide that range, so that all records
+// of one key stand in one line of descent, and no child begins before its parent has ended.
+// Sequence numbers grow over all streams of a server.
+//
+// A position at or before a record that was trimmed is a TrimmedDataAccessException, also for
+// AFTER_SEQUENCE_NUMBER of the very last trimmed record; a closed shard of which nothing is left disappears.
+package dynamodb

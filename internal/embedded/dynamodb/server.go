@@ -1,0 +1,257 @@
+package dynamodb
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crossfadedb/crossfade/internal/expression"
+)
+
+// maxRequestBytes is DynamoDB's limit of a request.
+const maxRequestBytes = 16 << 20
+
+// Server is a DynamoDB with its streams. It is an http.Handler, safe for concurrent use.
+type Server struct {
+	options  Options
+	sequence sequence
+	calls    atomic.Uint64 // for request ids
+
+	mu      sync.RWMutex
+	tables  map[string]*table
+	streams []*stream // of all tables, also of those that are gone; the oldest first
+	tokens  map[string]token
+
+	listening sync.Mutex
+	http      *http.Server
+	served    sync.WaitGroup
+}
+
+// New returns an empty server. It starts nothing. It panics if Options.FirstSequence is no decimal number.
+func New(o Options) *Server {
+	o = o.withDefaults()
+	return &Server{
+		options:  o,
+		sequence: newSequence(o.FirstSequence),
+		tables:   map[string]*table{},
+		tokens:   map[string]token{},
+	}
+}
+
+// Start listens on a free port of 127.0.0.1 and serves until Close. It returns the endpoint, such as
+// "http://127.0.0.1:8000".
+func (s *Server) Start() (endpoint string, err error) {
+	s.listening.Lock()
+	defer s.listening.Unlock()
+	if s.http != nil {
+		return "", fmt.Errorf("start dynamodb: already listening")
+	}
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("listen: %w", err)
+	}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.http = server
+	s.served.Go(func() { _ = server.Serve(listener) }) // it ends by Close, and says so
+	return "http://" + listener.Addr().String(), nil
+}
+
+// Close ends what Start began, cutting connections. The data stays.
+func (s *Server) Close() error {
+	s.listening.Lock()
+	defer s.listening.Unlock()
+	if s.http == nil {
+		return nil
+	}
+	err := s.http.Close()
+	s.served.Wait()
+	s.http = nil
+	return err
+}
+
+func (s *Server) now() time.Time { return s.options.Clock() }
+
+// call is one request on its way through the server.
+type call struct {
+	server    *Server
+	operation string
+}
+
+// operation runs one decoded request.
+type operation func(c *call, body []byte, ask func(Call) error) (answer []byte, err error)
+
+// targeted requests name one table, and perhaps an item or key in it.
+type targeted interface {
+	target() (table string, key expression.Item)
+}
+
+// rawList is an answer with one list of ready-made JSON values, which is not encoded again.
+type rawList interface {
+	list() (name string, values [][]byte)
+}
+
+// handle makes an operation of a typed function.
+func handle[In, Out any](run func(c *call, in *In) (Out, error)) operation {
+	return func(c *call, body []byte, ask func(Call) error) ([]byte, error) {
+		in := new(In)
+		if err := json.Unmarshal(body, in, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)); err != nil {
+			return nil, err
+		}
+		about := Call{Operation: c.operation}
+		if t, ok := any(in).(targeted); ok {
+			var key expression.Item
+			about.Table, key = t.target()
+			about.Table = tableName(about.Table)
+			about.Key = c.server.keyText(about.Table, key)
+		}
+		if err := ask(about); err != nil {
+			return nil, err
+		}
+		out, err := run(c, in)
+		if err != nil {
+			return nil, err
+		}
+		return encode(out)
+	}
+}
+
+func encode(out any) ([]byte, error) {
+	answer, err := json.Marshal(out, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return nil, fmt.Errorf("encode answer: %w", err)
+	}
+	l, ok := out.(rawList)
+	if !ok {
+		return answer, nil
+	}
+	name, values := l.list()
+	if name == "" {
+		return answer, nil
+	}
+	answer = answer[:len(answer)-1]
+	if len(answer) > 1 {
+		answer = append(answer, ',')
+	}
+	answer = append(append(append(answer, '"'), name...), `":[`...)
+	for i, v := range values {
+		if i > 0 {
+			answer = append(answer, ',')
+		}
+		answer = append(answer, v...)
+	}
+	return append(answer, "]}"...), nil
+}
+
+// ServeHTTP answers one call of DynamoDB's JSON protocol.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	version, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	stream := strings.HasPrefix(version, "DynamoDBStreams_")
+	var fault Fault
+	ask := func(about Call) error {
+		if s.options.Fault == nil {
+			return nil
+		}
+		fault = s.options.Fault(about)
+		if err := wait(r.Context(), fault.Delay); err != nil {
+			return err
+		}
+		if fault.Refuse != nil {
+			return fault.Refuse
+		}
+		return nil
+	}
+	answer, err := s.answer(r, version, name, ask)
+	if r.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // nobody waits for the answer
+	}
+	if fault.Lose {
+		panic(http.ErrAbortHandler)
+	}
+	if fault.Refuse == nil && fault.Answer != nil {
+		err = fault.Answer
+	}
+	status := http.StatusOK
+	if err != nil {
+		e := asError(err)
+		status, answer = max(e.Status, http.StatusBadRequest), e.body(stream)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/x-amz-json-1.0")
+	h.Set("X-Amzn-Requestid", fmt.Sprintf("%032X", s.calls.Add(1)))
+	h.Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(answer)), 10))
+	h.Set("Content-Length", strconv.Itoa(len(answer)))
+	w.WriteHeader(status)
+	_, _ = w.Write(answer) // a client that is gone needs no answer
+}
+
+func (s *Server) answer(r *http.Request, version, name string, ask func(Call) error) ([]byte, error) {
+	run, ok := operations[version][name]
+	if r.Method != http.MethodPost || !ok {
+		return nil, &Error{Code: "UnknownOperationException", Message: "The operation is not known, or not covered: " + r.Header.Get("X-Amz-Target")}
+	}
+	if r.Header.Get("Authorization") == "" {
+		return nil, &Error{Code: "MissingAuthenticationTokenException", Message: "Request must contain either a valid (registered) AWS access key ID or X.509 certificate."}
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequestBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read request: %w", err)
+	}
+	if len(body) > maxRequestBytes {
+		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLargeException", Message: "The request is larger than 16 MB"}
+	}
+	return run(&call{server: s, operation: name}, body, ask)
+}
+
+// part asks for the fault of one part of a batch.
+func (c *call) part(table string, key expression.Item) *Error {
+	s := c.server
+	if s.options.Fault == nil {
+		return nil
+	}
+	return s.options.Fault(Call{Operation: c.operation, Table: table, Key: s.keyText(table, key), Part: true}).Refuse
+}
+
+// keyText is the key attributes in item as DynamoDB JSON, or "" if the table or one of them is not there.
+func (s *Server) keyText(table string, item expression.Item) string {
+	if s.options.Fault == nil || item == nil {
+		return ""
+	}
+	s.mu.RLock()
+	t := s.tables[table]
+	s.mu.RUnlock()
+	if t == nil {
+		return ""
+	}
+	return string(t.schema.keyJSON(item))
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// token is what a TransactWriteItems with a client request token did.
+type token struct {
+	request string
+	at      time.Time
+}

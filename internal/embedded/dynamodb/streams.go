@@ -1,0 +1,204 @@
+package dynamodb
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crossfadedb/crossfade/internal/expression"
+)
+
+// maxShards is how many shards one answer of DescribeStream lists.
+const maxShards = 100
+
+type listStreams struct {
+	TableName               string
+	ExclusiveStartStreamArn string
+	Limit                   *int
+}
+
+type streamSummary struct{ StreamArn, StreamLabel, TableName string }
+
+type streamList struct {
+	Streams                []streamSummary
+	LastEvaluatedStreamArn string `json:",omitzero"`
+}
+
+type describeStream struct {
+	StreamArn             string
+	ExclusiveStartShardID string `json:"ExclusiveStartShardId"`
+	Limit                 *int
+	ShardFilter           *struct {
+		Type    string
+		ShardID string `json:"ShardId"`
+	}
+}
+
+type sequenceRange struct {
+	StartingSequenceNumber string
+	EndingSequenceNumber   string `json:",omitzero"`
+}
+
+type shardDescription struct {
+	ShardID             string `json:"ShardId"`
+	ParentShardID       string `json:"ParentShardId,omitzero"`
+	SequenceNumberRange sequenceRange
+}
+
+type streamDescription struct {
+	StreamArn, StreamLabel, TableName string
+	StreamStatus, StreamViewType      string
+	CreationRequestDateTime           float64
+	KeySchema                         []keyElement
+	Shards                            []shardDescription
+	LastEvaluatedShardID              string `json:"LastEvaluatedShardId,omitzero"`
+}
+
+type describedStream struct{ StreamDescription streamDescription }
+
+func (r *listStreams) target() (string, expression.Item)    { return r.TableName, nil }
+func (r *describeStream) target() (string, expression.Item) { return r.StreamArn, nil }
+
+// limited checks a limit of 1 to most; nil is most.
+func limited(limit *int, most int) (int, error) {
+	if limit == nil {
+		return most, nil
+	}
+	if *limit < 1 || *limit > most {
+		return 0, validation("1 validation error detected: Value '%d' at 'limit' failed to satisfy constraint: Member must have value between 1 and %d", *limit, most)
+	}
+	return *limit, nil
+}
+
+// findStream returns a stream after forgetting what is too old; of a disabled one nothing is left in the end.
+func (s *Server) findStream(arn string) (*stream, error) {
+	before := s.now().Add(-retention)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, st := range s.streams {
+		if st.arn != arn {
+			continue // another one
+		}
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		st.trim(before)
+		if st.gone(before) {
+			break
+		}
+		return st, nil
+	}
+	return nil, notFound("Requested resource not found: Stream: %s not found", arn)
+}
+
+// gone reports whether the stream was disabled before a time. It needs the stream's lock.
+func (st *stream) gone(before time.Time) bool {
+	return !st.disabled.IsZero() && st.disabled.Before(before)
+}
+
+func (c *call) listStreams(in *listStreams) (streamList, error) {
+	limit, err := limited(in.Limit, maxShards)
+	if err != nil {
+		return streamList{}, err
+	}
+	s := c.server
+	before := s.now().Add(-retention)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := streamList{Streams: []streamSummary{}}
+	passed := in.ExclusiveStartStreamArn == ""
+	for _, st := range s.streams {
+		st.mu.Lock()
+		gone := st.gone(before)
+		st.mu.Unlock()
+		switch {
+		case !passed:
+			passed = st.arn == in.ExclusiveStartStreamArn
+		case gone || in.TableName != "" && st.table.name != tableName(in.TableName):
+		case len(out.Streams) == limit:
+			out.LastEvaluatedStreamArn = out.Streams[limit-1].StreamArn
+			return out, nil
+		default:
+			out.Streams = append(out.Streams, streamSummary{st.arn, st.label, st.table.name})
+		}
+	}
+	return out, nil
+}
+
+func (c *call) describeStream(in *describeStream) (describedStream, error) {
+	limit, err := limited(in.Limit, maxShards)
+	if err != nil {
+		return describedStream{}, err
+	}
+	st, err := c.server.findStream(in.StreamArn)
+	if err != nil {
+		return describedStream{}, err
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	d := streamDescription{
+		StreamArn: st.arn, StreamLabel: st.label, TableName: st.table.name, StreamViewType: st.view,
+		StreamStatus: "ENABLED", CreationRequestDateTime: float64(st.created.UnixMilli()) / 1000,
+		KeySchema: st.table.schema.elements(), Shards: []shardDescription{},
+	}
+	if !st.disabled.IsZero() {
+		d.StreamStatus = "DISABLED"
+	}
+	passed := in.ExclusiveStartShardID == ""
+	for _, sh := range st.shards {
+		switch {
+		case !passed:
+			passed = sh.id == in.ExclusiveStartShardID
+		case in.ShardFilter != nil && sh.parent != in.ShardFilter.ShardID:
+		case len(d.Shards) == limit:
+			d.LastEvaluatedShardID = d.Shards[limit-1].ShardID
+			return describedStream{d}, nil
+		default:
+			d.Shards = append(d.Shards, st.describe(sh))
+		}
+	}
+	return describedStream{d}, nil
+}
+
+func (st *stream) describe(sh *shard) shardDescription {
+	d := shardDescription{ShardID: sh.id, ParentShardID: sh.parent}
+	d.SequenceNumberRange.StartingSequenceNumber = st.server.sequence.text(sh.start)
+	if !sh.open() {
+		d.SequenceNumberRange.EndingSequenceNumber = st.server.sequence.text(sh.end)
+	}
+	return d
+}
+
+// recordList is an answer of GetRecords.
+type recordList struct {
+	NextShardIterator string `json:",omitzero"`
+
+	records [][]byte
+}
+
+func (l *recordList) list() (string, [][]byte) { return "Records", l.records }
+
+// streamRecord is one record as it goes over the wire.
+type streamRecord struct {
+	AwsRegion    string        `json:"awsRegion"`
+	Dynamodb     change        `json:"dynamodb"`
+	EventID      string        `json:"eventID"`
+	EventName    string        `json:"eventName"`
+	EventSource  string        `json:"eventSource"`
+	EventVersion string        `json:"eventVersion"`
+	UserIdentity *userIdentity `json:"userIdentity,omitzero"`
+}
+
+type userIdentity struct {
+	PrincipalID string `json:"PrincipalId"`
+	Type        string
+}
+
+type change struct {
+	ApproximateCreationDateTime int64
+	Keys                        jsontext.Value
+	NewImage                    jsontext.Value `json:",omitzero"`
+	OldImage                    jsontext.Value `json:",omitzero"`
+	SequenceNumber              string
+	SizeBytes                   int
+	StreamViewType              string
+}

@@ -1,0 +1,270 @@
+package dynamodb
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crossfadedb/crossfade/internal/expression"
+)
+
+const (
+	maxTransaction      = 100
+	maxTransactionBytes = 4 << 20
+	tokenLife           = 10 * time.Minute
+)
+
+type transactPut struct {
+	TableName string
+	Item      expression.Item
+	conditional
+}
+
+type transactKeyed struct {
+	TableName        string
+	Key              expression.Item
+	UpdateExpression *string
+	conditional
+}
+
+type transactWrite struct {
+	Put            *transactPut
+	Delete         *transactKeyed
+	Update         *transactKeyed
+	ConditionCheck *transactKeyed
+}
+
+type transactWriteItems struct {
+	TransactItems          []transactWrite
+	ClientRequestToken     string
+	ReturnConsumedCapacity string
+}
+
+type transactWritten struct {
+	ConsumedCapacity []*consumedCapacity `json:",omitzero"`
+}
+
+// write checks one part of a transaction.
+func (r *transactWrite) write(c *call) (*write, error) {
+	if r.Put != nil {
+		w, err := c.newPut(r.Put.TableName, r.Put.Item)
+		if err != nil {
+			return nil, err
+		}
+		return w, r.Put.into(w, "")
+	}
+	keyed := r.ConditionCheck
+	switch {
+	case r.Update != nil:
+		keyed = r.Update
+	case r.Delete != nil:
+		keyed = r.Delete
+	case keyed == nil:
+		return nil, validation("TransactItems can only contain one of Check, Put, Update or Delete")
+	}
+	w, err := c.newKeyed(keyed.TableName, keyed.Key)
+	if err != nil {
+		return nil, err
+	}
+	w.remove = r.Delete != nil
+	if r.Update != nil {
+		return w, keyed.intoUpdate(w, keyed.UpdateExpression)
+	}
+	return w, keyed.into(w, "")
+}
+
+func (c *call) transactWriteItems(in *transactWriteItems) (transactWritten, error) {
+	if n := len(in.TransactItems); n < 1 || n > maxTransaction {
+		return transactWritten{}, validation("1 validation error detected: Value at 'transactItems' failed to satisfy constraint: Member must have length between 1 and %d", maxTransaction)
+	}
+	writes := make([]*write, len(in.TransactItems))
+	type target struct {
+		*table
+		place
+	}
+	seen := map[target]bool{}
+	bytes := 0
+	for i := range in.TransactItems {
+		w, err := in.TransactItems[i].write(c)
+		if err != nil {
+			return transactWritten{}, err
+		}
+		if at := (target{w.table, w.place}); seen[at] {
+			return transactWritten{}, validation("Transaction request cannot include multiple operations on one item")
+		} else {
+			seen[at] = true
+		}
+		bytes += sizeOf(w.item)
+		writes[i] = w
+	}
+	if bytes > maxTransactionBytes {
+		return transactWritten{}, validation("Transaction request size has exceeded the maximum allowed size")
+	}
+	if done, err := c.server.remember(in); done || err != nil {
+		return transactWritten{}, err
+	}
+	units, err := c.transact(writes)
+	if err != nil {
+		c.server.forget(in)
+		return transactWritten{}, err
+	}
+	var out transactWritten
+	for t, used := range units {
+		if capacity := consumed(in.ReturnConsumedCapacity, t, used); capacity != nil {
+			out.ConsumedCapacity = append(out.ConsumedCapacity, capacity)
+		}
+	}
+	return out, nil
+}
+
+// transact does all writes, or none, and returns the units by table, twice those of single writes.
+func (c *call) transact(writes []*write) (map[*table]float64, error) {
+	var tables []*table
+	for _, w := range writes {
+		if !slices.Contains(tables, w.table) {
+			tables = append(tables, w.table)
+		}
+	}
+	slices.SortFunc(tables, func(a, b *table) int { return strings.Compare(a.name+a.id, b.name+b.id) }) // one order of locking
+	for _, t := range tables {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+	}
+	outs := make([]outcome, len(writes))
+	reasons := make([]cancellation, len(writes))
+	codes := make([]string, len(writes))
+	failed := false
+	for i, w := range writes {
+		out, err := w.plan()
+		outs[i], reasons[i] = out, cancellation{Code: "None"}
+		if err != nil {
+			e := asError(err)
+			reasons[i] = cancellation{e.statementCode(), e.Message, e.item}
+			failed = true
+		}
+		codes[i] = reasons[i].Code
+	}
+	if failed {
+		return nil, &Error{
+			Code:          "TransactionCanceledException",
+			Message:       fmt.Sprintf("Transaction cancelled, please refer cancellation reasons for specific reasons [%s]", strings.Join(codes, ", ")),
+			cancellations: reasons,
+		}
+	}
+	units := map[*table]float64{}
+	for i, w := range writes {
+		w.table.store(outs[i].old, outs[i].new, false)
+		units[w.table] += 2 * outs[i].writeUnits
+	}
+	return units, nil
+}
+
+// remember notes a client request token, and reports whether the same request was done under it before.
+func (s *Server) remember(in *transactWriteItems) (done bool, err error) {
+	if in.ClientRequestToken == "" {
+		return false, nil
+	}
+	text, err := json.Marshal(in.TransactItems, json.Deterministic(true))
+	if err != nil {
+		return false, fmt.Errorf("encode transaction: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, t := range s.tokens {
+		if s.now().Sub(t.at) > tokenLife {
+			delete(s.tokens, name)
+		}
+	}
+	if t, ok := s.tokens[in.ClientRequestToken]; ok {
+		if t.request != string(text) {
+			return false, &Error{Code: "IdempotentParameterMismatchException", Message: "DynamoDB rejected the request because you retried a request with a different payload but with an idempotent token that was already used"}
+		}
+		return true, nil
+	}
+	s.tokens[in.ClientRequestToken] = token{string(text), s.now()}
+	return false, nil
+}
+
+// forget drops the token of a transaction that did not happen.
+func (s *Server) forget(in *transactWriteItems) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tokens, in.ClientRequestToken)
+}
+
+type transactGet struct {
+	Get struct {
+		TableName                string
+		Key                      expression.Item
+		ProjectionExpression     string
+		ExpressionAttributeNames map[string]string
+	}
+}
+
+type transactGetItems struct {
+	TransactItems          []transactGet
+	ReturnConsumedCapacity string
+}
+
+type itemAnswer struct {
+	Item jsontext.Value `json:",omitzero"`
+}
+
+type transactGot struct {
+	Responses        []itemAnswer
+	ConsumedCapacity []*consumedCapacity `json:",omitzero"`
+}
+
+// transactGetItems reads all items at one moment: it holds the read locks of all their tables.
+func (c *call) transactGetItems(in *transactGetItems) (transactGot, error) {
+	if n := len(in.TransactItems); n < 1 || n > maxTransaction {
+		return transactGot{}, validation("1 validation error detected: Value at 'transactItems' failed to satisfy constraint: Member must have length between 1 and %d", maxTransaction)
+	}
+	type read struct {
+		*table
+		place      place
+		projection expression.Projection
+	}
+	reads := make([]read, len(in.TransactItems))
+	var tables []*table
+	for i, item := range in.TransactItems {
+		t, err := c.server.table(item.Get.TableName)
+		if err != nil {
+			return transactGot{}, err
+		}
+		reads[i].table = t
+		if reads[i].place, err = t.schema.placeOfKey(item.Get.Key); err != nil {
+			return transactGot{}, err
+		}
+		if reads[i].projection, err = newProjection(item.Get.ProjectionExpression, item.Get.ExpressionAttributeNames); err != nil {
+			return transactGot{}, err
+		}
+		if !slices.Contains(tables, t) {
+			tables = append(tables, t)
+		}
+	}
+	slices.SortFunc(tables, func(a, b *table) int { return strings.Compare(a.name+a.id, b.name+b.id) })
+	for _, t := range tables {
+		t.mu.RLock()
+		defer t.mu.RUnlock()
+	}
+	out := transactGot{Responses: make([]itemAnswer, len(reads))}
+	units := map[*table]float64{}
+	for i, r := range reads {
+		found := r.rows.get(r.place)
+		units[r.table] += 2 * readUnits(sizeOf(found), true)
+		if found != nil {
+			out.Responses[i].Item = projected(found, r.projection)
+		}
+	}
+	for t, used := range units {
+		if capacity := consumed(in.ReturnConsumedCapacity, t, used); capacity != nil {
+			out.ConsumedCapacity = append(out.ConsumedCapacity, capacity)
+		}
+	}
+	return out, nil
+}

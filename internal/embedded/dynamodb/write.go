@@ -1,0 +1,195 @@
+package dynamodb
+
+import (
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crossfadedb/crossfade/internal/expression"
+)
+
+// write is one checked write of one item, ready to be done under the table's lock.
+type write struct {
+	table     *table
+	place     place
+	key       expression.Item
+	item      *row               // put
+	update    *expression.Update // update
+	remove    bool               // delete
+	condition *expression.Condition
+	allOld    bool // a failed condition shows the item
+}
+
+// outcome is what a write did, or would do.
+type outcome struct {
+	old, new   *row
+	before     expression.Item // of an update
+	after      expression.Item
+	writeUnits float64
+}
+
+// plan checks the condition and computes what is stored. It needs the table's lock.
+func (w *write) plan() (outcome, error) {
+	if w.table.deleted {
+		return outcome{}, notFound("Requested resource not found")
+	}
+	out := outcome{old: w.table.rows.get(w.place)}
+	if out.old != nil && (w.condition != nil || w.update != nil) {
+		out.before = expression.MustParseItem(out.old.raw)
+	}
+	if w.condition != nil && !w.condition.Holds(out.before) {
+		e := &Error{Code: "ConditionalCheckFailedException", Message: "The conditional request failed"}
+		if w.allOld && out.old != nil {
+			e.item = out.old.raw
+		}
+		return out, e
+	}
+	switch {
+	case w.item != nil:
+		out.new = w.item
+	case w.update != nil:
+		if err := w.planUpdate(&out); err != nil {
+			return out, err
+		}
+	case !w.remove: // a ConditionCheck
+		out.new = out.old
+	}
+	out.writeUnits = writeUnits(out.old, out.new)
+	return out, nil
+}
+
+func (w *write) planUpdate(out *outcome) error {
+	before := out.before
+	if out.old == nil {
+		before = w.key
+	}
+	after, err := w.update.Apply(before)
+	if err != nil {
+		return err
+	}
+	out.after = after
+	if out.new, err = w.table.schema.rowOf(w.place, after); err != nil {
+		return validation("Item size to update has exceeded the maximum allowed size")
+	}
+	return deepEnough(after)
+}
+
+// deepEnough refuses what an update may have nested too deeply.
+func deepEnough(item expression.Item) error {
+	_, err := expression.ParseItem(item.Append(nil))
+	return err
+}
+
+// store puts the new row, nil for none, in the place of the old one, and tells the stream. It needs the table's lock.
+func (t *table) store(old, new *row, ttl bool) {
+	switch {
+	case new != nil:
+		t.rows.put(new, old)
+	case old != nil:
+		t.rows.remove(old)
+	}
+	if t.stream != nil {
+		t.stream.append(old, new, ttl)
+	}
+}
+
+// do runs one write.
+func (w *write) do() (outcome, error) {
+	w.table.mu.Lock()
+	defer w.table.mu.Unlock()
+	out, err := w.plan()
+	if err == nil {
+		w.table.store(out.old, out.new, false)
+	}
+	return out, err
+}
+
+func writeUnits(old, new *row) float64 {
+	size := 1
+	for _, r := range []*row{old, new} {
+		if r != nil {
+			size = max(size, r.size)
+		}
+	}
+	return float64((size + 1023) / 1024)
+}
+
+// conditional is what every single write may ask for.
+type conditional struct {
+	ConditionExpression                 string
+	ExpressionAttributeNames            map[string]string
+	ExpressionAttributeValues           map[string]expression.Value
+	ReturnValuesOnConditionCheckFailure string
+}
+
+// scope starts reading the expressions of a request; set says whether there is any.
+func newScope(names map[string]string, values map[string]expression.Value, expressions ...string) (*expression.Scope, error) {
+	scope := expression.NewScope(names, values)
+	if !slices.ContainsFunc(expressions, func(e string) bool { return e != "" }) {
+		if names != nil {
+			return nil, validation("ExpressionAttributeNames can only be specified when using expressions")
+		}
+		if values != nil {
+			return nil, validation("ExpressionAttributeValues can only be specified when using expressions: an expression is null")
+		}
+	}
+	return scope, scope.Check()
+}
+
+// into parses the condition, and the update if there is one, into w.
+func (r *conditional) into(w *write, update string) error {
+	scope, err := newScope(r.ExpressionAttributeNames, r.ExpressionAttributeValues, r.ConditionExpression, update)
+	if err != nil {
+		return err
+	}
+	if update != "" {
+		if w.update, err = scope.Update("UpdateExpression", update); err != nil {
+			return err
+		}
+		for _, p := range w.update.Paths() {
+			if w.table.schema.has(p.Top()) {
+				return validation(wrongValues+"Cannot update attribute %s. This attribute is part of the key", p.Top())
+			}
+		}
+	}
+	if r.ConditionExpression != "" {
+		if w.condition, err = scope.Condition("ConditionExpression", r.ConditionExpression); err != nil {
+			return err
+		}
+	}
+	w.allOld = r.ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+	return scope.Unused()
+}
+
+// newPut checks a put of item.
+func (c *call) newPut(name string, item expression.Item) (*write, error) {
+	t, err := c.server.table(name)
+	if err != nil {
+		return nil, err
+	}
+	w := &write{table: t}
+	if w.place, err = t.schema.placeOfItem(item); err != nil {
+		return nil, err
+	}
+	w.item, err = t.schema.rowOf(w.place, item)
+	return w, err
+}
+
+// newKeyed starts a write of the item with this key.
+func (c *call) newKeyed(name string, key expression.Item) (*write, error) {
+	t, err := c.server.table(name)
+	if err != nil {
+		return nil, err
+	}
+	w := &write{table: t, key: key}
+	w.place, err = t.schema.placeOfKey(key)
+	return w, err
+}
+
+// attributes is an item in an answer: absent when nil.
+func attributes(r *row) jsontext.Value {
+	if r == nil {
+		return nil
+	}
+	return r.raw
+}

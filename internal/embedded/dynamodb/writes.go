@@ -1,0 +1,155 @@
+package dynamodb
+
+import (
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crossfadedb/crossfade/internal/expression"
+)
+
+// returns is what every single write may ask back.
+type returns struct {
+	ReturnValues           string
+	ReturnConsumedCapacity string
+}
+
+type putItem struct {
+	TableName string
+	Item      expression.Item
+	conditional
+	returns
+}
+
+type deleteItem struct {
+	TableName string
+	Key       expression.Item
+	conditional
+	returns
+}
+
+type updateItem struct {
+	TableName        string
+	Key              expression.Item
+	UpdateExpression *string
+	conditional
+	returns
+}
+
+type written struct {
+	Attributes       jsontext.Value    `json:",omitzero"`
+	ConsumedCapacity *consumedCapacity `json:",omitzero"`
+}
+
+func (r *putItem) target() (string, expression.Item)    { return r.TableName, r.Item }
+func (r *deleteItem) target() (string, expression.Item) { return r.TableName, r.Key }
+func (r *updateItem) target() (string, expression.Item) { return r.TableName, r.Key }
+
+// check refuses what this kind of write cannot return.
+func (r *returns) check(allowed ...string) error {
+	if r.ReturnValues != "" && r.ReturnValues != "NONE" && !slices.Contains(allowed, r.ReturnValues) {
+		return validation("Return values set to invalid value")
+	}
+	return nil
+}
+
+func (c *call) putItem(in *putItem) (written, error) {
+	if err := in.check("ALL_OLD"); err != nil {
+		return written{}, err
+	}
+	w, err := c.newPut(in.TableName, in.Item)
+	if err != nil {
+		return written{}, err
+	}
+	if err := in.into(w, ""); err != nil {
+		return written{}, err
+	}
+	return in.run(w)
+}
+
+func (c *call) deleteItem(in *deleteItem) (written, error) {
+	if err := in.check("ALL_OLD"); err != nil {
+		return written{}, err
+	}
+	w, err := c.newKeyed(in.TableName, in.Key)
+	if err != nil {
+		return written{}, err
+	}
+	w.remove = true
+	if err := in.into(w, ""); err != nil {
+		return written{}, err
+	}
+	return in.run(w)
+}
+
+func (c *call) updateItem(in *updateItem) (written, error) {
+	if err := in.check("ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW"); err != nil {
+		return written{}, err
+	}
+	w, err := c.newKeyed(in.TableName, in.Key)
+	if err != nil {
+		return written{}, err
+	}
+	if err := in.intoUpdate(w, in.UpdateExpression); err != nil {
+		return written{}, err
+	}
+	return in.run(w)
+}
+
+// intoUpdate is into for an update; one without an expression only makes sure that the item is there.
+func (r *conditional) intoUpdate(w *write, text *string) error {
+	if text == nil {
+		w.update = &expression.Update{}
+		return r.into(w, "")
+	}
+	if *text == "" {
+		return validation("Invalid UpdateExpression: The expression can not be empty;")
+	}
+	return r.into(w, *text)
+}
+
+func (r *returns) run(w *write) (written, error) {
+	out, err := w.do()
+	if err != nil {
+		return written{}, err
+	}
+	answer := written{ConsumedCapacity: consumed(r.ReturnConsumedCapacity, w.table, out.writeUnits)}
+	switch r.ReturnValues {
+	case "ALL_OLD":
+		answer.Attributes = attributes(out.old)
+	case "ALL_NEW":
+		answer.Attributes = attributes(out.new)
+	case "UPDATED_OLD":
+		answer.Attributes = updated(w.update, out.before)
+	case "UPDATED_NEW":
+		answer.Attributes = updated(w.update, out.after)
+	}
+	return answer, nil
+}
+
+// updated is the part of item that the update named.
+func updated(u *expression.Update, item expression.Item) jsontext.Value {
+	part := expression.Projection(u.Paths()).Of(item)
+	if len(part) == 0 {
+		return nil
+	}
+	return part.Append(nil)
+}
+
+type consumedCapacity struct {
+	TableName     string
+	CapacityUnits float64
+	Table         *struct{ CapacityUnits float64 } `json:",omitzero"`
+}
+
+// consumed is the answer to ReturnConsumedCapacity.
+func consumed(want string, t *table, units float64) *consumedCapacity {
+	switch want {
+	case "TOTAL":
+		return &consumedCapacity{TableName: t.name, CapacityUnits: units}
+	case "INDEXES":
+		return &consumedCapacity{TableName: t.name, CapacityUnits: units, Table: &struct{ CapacityUnits float64 }{units}}
+	default:
+		return nil
+	}
+}
