@@ -1,0 +1,62 @@
+# Every target does its own set-up. `make` alone lists them.
+
+GO       ?= go
+TOOL     := $(GO) tool -modfile=tools/go.mod
+PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -v /internal/e2e)
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## the three binaries, into bin/
+	$(GO) build -o bin/ ./cmd/...
+
+demo: ## migrate a table under a live application, on embedded parts
+	$(GO) run ./cmd/crossfade demo
+
+unit: ## tests that need nothing but Go
+	$(GO) test ./...
+
+test: setup ## all tests, on real services too; brings what it needs
+	$(GO) vet ./...
+	CROSSFADE_SERVICES=1 $(GO) test -race -shuffle=on -timeout 15m $(PACKAGES)
+	CROSSFADE_SERVICES=1 $(GO) test -shuffle=on -timeout 25m -v ./internal/e2e
+
+setup: services-fetch python kcat
+
+services-fetch: ## bring Apache Kafka and DynamoDB Local into .services
+	@scripts/services fetch
+
+services: ## start Apache Kafka and DynamoDB Local (KAFKA_PORT, DYNAMODB_PORT; free ports else)
+	@scripts/services up
+
+services-down: ## end exactly those
+	@scripts/services down
+
+python: .services/python.fetched
+.services/python.fetched:
+	@mkdir -p .services
+	python3 -m pip install --quiet --disable-pip-version-check --target .services/python confluent-kafka==2.16.1
+	@touch $@
+
+kcat:
+	@command -v kcat >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y kcat >/dev/null; } || \
+		{ echo "kcat is missing: install the package kcat" >&2; exit 3; }
+
+check: ## formatting, vet, modernizers, linters, modules, compose file, known vulnerabilities
+	@test -z "$$($(TOOL) gofumpt -l cmd internal | tee /dev/stderr)"
+	$(GO) vet ./...
+	@test -z "$$($(GO) fix -diff ./... | tee /dev/stderr)"
+	$(TOOL) golangci-lint run
+	$(GO) mod tidy -diff
+	@$(TOOL) govulncheck ./... || { echo "govulncheck: skipped if the vulnerability database is not reachable; see above"; \
+		$(TOOL) govulncheck ./... 2>&1 | grep -qE 'no such host|connection refused|dial tcp|403|timeout|fetching vulnerabilities'; }
+
+fuzz: ## each fuzz target for 20 s
+	@for p in $$($(GO) list ./internal/...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$p || exit 1; done; done
+
+bench: ## pairs with bare loops of the SDK and of kafka-go; ratios
+	$(GO) run ./internal/bench $(BENCHFLAGS)
+
+.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz bench
+.DEFAULT_GOAL := help
