@@ -46,6 +46,9 @@ func StartProcess(name string, argv []string, env []string) (*Process, error) {
 	return p, nil
 }
 
+// dumpWait is how long a process may take to write its stacks.
+const dumpWait = 2 * time.Second
+
 // Kill ends the process with SIGKILL, as a crash does, and waits until it is gone. One that has ended already is no
 // error.
 func (p *Process) Kill() error {
@@ -57,7 +60,7 @@ func (p *Process) Kill() error {
 }
 
 // Stop asks the process to end, waits, and returns how it ended: nil for exit status 0. After the patience it is
-// killed, which is an error.
+// killed, which is an error; SIGQUIT makes a Go program leave its goroutines' stacks in the log first.
 func (p *Process) Stop(patience time.Duration) error {
 	if err := p.signal(syscall.SIGTERM); err != nil {
 		return err
@@ -66,8 +69,13 @@ func (p *Process) Stop(patience time.Duration) error {
 	case <-p.done:
 		return p.failure()
 	case <-time.After(patience):
-		return errors.Join(fmt.Errorf("%s did not end within %s\n%s", p.Name, patience, p.log), p.Kill())
 	}
+	err := p.signal(syscall.SIGQUIT)
+	select {
+	case <-p.done:
+	case <-time.After(dumpWait):
+	}
+	return errors.Join(fmt.Errorf("%s did not end within %s\n%s", p.Name, patience, p.log.last(errorBytes)), err, p.Kill())
 }
 
 func (p *Process) signal(s syscall.Signal) error {
@@ -91,14 +99,16 @@ func (p *Process) failure() error {
 	if p.err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w\n%s", p.Name, p.err, p.log)
+	return fmt.Errorf("%s: %w\n%s", p.Name, p.err, p.log.last(errorBytes))
 }
 
 // Log is the last of what the process has written to standard error.
-func (p *Process) Log() string { return p.log.String() }
+func (p *Process) Log() string { return p.log.last(tailBytes) }
 
-// tailBytes is how much of a process's log is kept.
-const tailBytes = 64 << 10
+const (
+	tailBytes  = 1 << 20 // how much of a process's log is kept
+	errorBytes = 8 << 10 // how much of it is part of an error
+)
 
 // tail keeps the last bytes written to it.
 type tail struct {
@@ -116,9 +126,10 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (t *tail) String() string {
+// last is at most the last n bytes.
+func (t *tail) last(n int) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.buf.Bytes()
-	return string(b[max(0, len(b)-tailBytes):])
+	return string(b[max(0, len(b)-n):])
 }
