@@ -79,6 +79,9 @@ func (p *parser) comparison() (node, error) {
 		}
 		return comparison{t.text, left, right}, p.comparable(t.text, left, right)
 	default:
+		if _, ok := left.(sizeOperand); ok {
+			return nil, p.misplaced("size") // a number is no condition
+		}
 		return nil, p.unexpected()
 	}
 }
@@ -152,8 +155,8 @@ func (p *parser) in(of operand) (node, error) {
 
 // function parses one of the functions that are conditions.
 func (p *parser) function() (node, error) {
-	name := p.next().text
-	p.at++ // the parenthesis
+	name := p.peek().text
+	p.at += 2
 	want := map[string]int{"attribute_exists": 1, "attribute_not_exists": 1, "attribute_type": 2, "begins_with": 2, "contains": 2}[name]
 	if want == 0 {
 		return nil, p.misplaced(name)
@@ -174,6 +177,9 @@ func (p *parser) function() (node, error) {
 	}
 	if len(args) != want {
 		return nil, invalidf("Invalid %s: Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d", p.where, name, len(args))
+	}
+	if t := p.peek(); t.kind == symbolToken && strings.ContainsAny(t.text, "=<>") || t.is("BETWEEN") || t.is("IN") {
+		return nil, p.misplaced(name) // it has no value to compare
 	}
 	return p.functionNode(name, args)
 }

@@ -86,6 +86,9 @@ func readMap(d *jsontext.Decoder, depth int) (Item, error) {
 		if err != nil {
 			return nil, err
 		}
+		if name == "" {
+			return nil, invalidf("Empty attribute name")
+		}
 		if item[name], err = readValue(d, depth); err != nil {
 			return nil, err
 		}
@@ -96,7 +99,7 @@ func readMap(d *jsontext.Decoder, depth int) (Item, error) {
 
 func readValue(d *jsontext.Decoder, depth int) (Value, error) {
 	if depth > maxNesting {
-		return Value{}, invalidf("Nesting Levels have exceeded supported limits")
+		return Value{}, invalidf("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit")
 	}
 	if tok, err := d.ReadToken(); err != nil || tok.Kind() != '{' {
 		return Value{}, errors.Join(errWire, err)
@@ -225,11 +228,11 @@ func emptySet(kind Kind) error {
 func duplicates(kind Kind, set []string) error {
 	switch kind {
 	case StringSet:
-		return invalidf("One or more parameter values were invalid: Input collection %s contains duplicates.", joined(set))
+		return invalidf("One or more parameter values were invalid: Input collection %s contains duplicates", joined(set))
 	case NumberSet:
 		return invalidf("Input collection contains duplicates")
 	default:
-		return invalidf("One or more parameter values were invalid: Input collection contains duplicates.")
+		return invalidf("One or more parameter values were invalid: Input collection contains duplicates")
 	}
 }
 

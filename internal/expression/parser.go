@@ -30,15 +30,6 @@ func (s *Scope) parser(where, text string) (*parser, error) {
 
 func (p *parser) peek() token { return p.tokens[p.at] }
 
-// next returns the token and moves on; the end token is never passed.
-func (p *parser) next() token {
-	t := p.tokens[p.at]
-	if t.kind != endToken {
-		p.at++
-	}
-	return t
-}
-
 // take moves on if the token is this symbol or keyword.
 func (p *parser) take(text string) bool {
 	if !p.peek().is(text) {
@@ -62,7 +53,10 @@ func (p *parser) end() error {
 	return p.unexpected()
 }
 
-func (p *parser) unexpected() error { return syntaxError(p.where, p.text, p.peek()) }
+func (p *parser) unexpected() error {
+	at := p.tokens[p.at]
+	return syntaxError(p.where, p.text, p.tokens[max(p.at-1, 0)], at, p.tokens[min(p.at+1, len(p.tokens)-1)])
+}
 
 // call reports whether the next tokens are a word and an opening parenthesis: a function.
 func (p *parser) call() bool {

@@ -33,7 +33,7 @@ func tokenize(where, text string) ([]token, error) {
 		}
 		kind, size := tokenAt(text[i:])
 		if size == 0 {
-			return nil, syntaxError(where, text, token{text: text[i : i+1], start: i, end: i + 1})
+			return nil, unknownToken(where, text, tokens, i)
 		}
 		tokens = append(tokens, token{kind: kind, text: text[i : i+size], start: i, end: i + size})
 		i += size
@@ -84,21 +84,25 @@ func isWord(c byte) bool {
 	return isDigit(c) || c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// syntaxError names the token and shows it between its neighbours, as DynamoDB does.
-func syntaxError(where, text string, t token) error {
-	from, to := t.start, t.end
-	for range 2 {
-		from = max(0, strings.LastIndexAny(text[:from], " \t\n\r\f"))
+// syntaxError names a token, and shows it between its neighbours.
+func syntaxError(where, text string, before, t, after token) error {
+	near := text[min(before.start, t.start):max(after.end, t.end)]
+	return invalidf("Invalid %s: Syntax error; token: \"%s\", near: \"%s\"", where, t.text, near)
+}
+
+// unknownToken is the error for what no token begins with.
+func unknownToken(where, text string, before []token, at int) error {
+	t := token{text: text[at : at+1], start: at, end: at + 1}
+	previous, next := t, t
+	if len(before) > 0 {
+		previous = before[len(before)-1]
 	}
-	for range 2 {
-		if to < len(text) {
-			if i := strings.IndexAny(text[to+1:], " \t\n\r\f"); i >= 0 {
-				to += 1 + i
-			} else {
-				to = len(text)
-			}
+	for i := at + 1; i < len(text); i++ {
+		if !isSpace(text[i]) {
+			_, size := tokenAt(text[i:])
+			next.end = i + max(size, 1)
+			break
 		}
 	}
-	near := strings.TrimSpace(text[from:to])
-	return invalidf("Invalid %s: Syntax error; token: \"%s\", near: \"%s\"", where, t.text, near)
+	return syntaxError(where, text, previous, t, next)
 }

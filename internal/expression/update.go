@@ -1,6 +1,10 @@
 package expression
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // Update is a parsed update expression.
 type Update struct {
@@ -38,11 +42,12 @@ func (s *Scope) Update(where, text string) (*Update, error) {
 	u := &Update{}
 	seen := map[string]bool{}
 	for p.peek().kind != endToken {
-		t := p.next()
+		t := p.peek()
 		clause := strings.ToUpper(t.text)
 		if t.kind != wordToken || clause != "SET" && clause != "REMOVE" && clause != "ADD" && clause != "DELETE" {
-			return nil, syntaxError(where, text, t)
+			return nil, p.unexpected()
 		}
+		p.at++
 		if seen[clause] {
 			return nil, invalidf("Invalid %s: The \"%s\" section can only be used once in an update expression;", where, clause)
 		}
@@ -55,7 +60,14 @@ func (s *Scope) Update(where, text string) (*Update, error) {
 			u.actions = append(u.actions, a)
 		}
 	}
-	return u, checkPaths(where, u.Paths())
+	if err := checkPaths(where, u.Paths()); err != nil {
+		return nil, err
+	}
+	// Elements set behind the end of a list are appended in the order of their indexes.
+	slices.SortStableFunc(u.actions, func(a, b action) int {
+		return cmp.Compare(a.path[len(a.path)-1].index, b.path[len(b.path)-1].index)
+	})
+	return u, nil
 }
 
 func (p *parser) action(clause string) (action, error) {
@@ -80,7 +92,7 @@ func (p *parser) action(clause string) (action, error) {
 		return action{}, err
 	}
 	if !v.Kind.set() && (clause == "DELETE" || v.Kind != Num) {
-		return action{}, p.wrongType(clause, v.Kind)
+		return action{}, invalidf("Invalid %s: Incorrect operand type for operator or function; operator: %s, operand type: %s, typeSet: ALLOWED_FOR_%s_OPERAND", p.where, clause, v.Kind.long(), clause)
 	}
 	return action{clause: clause, path: path, value: v}, nil
 }

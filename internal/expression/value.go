@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 )
 
 // Kind is one of the ten types, by its name on the wire.
@@ -143,10 +144,12 @@ func (v Value) Size() int {
 	}
 }
 
-// elements is the text of what the function size gives for the value.
+// elements is the text of what the function size gives for the value; a string is measured in UTF-16 units.
 func (v Value) elements() (string, bool) {
 	switch v.Kind {
-	case String, Binary:
+	case String:
+		return strconv.Itoa(len(utf16.Encode([]rune(v.Text)))), true
+	case Binary:
 		return strconv.Itoa(len(v.Text)), true
 	case StringSet, NumberSet, BinarySet:
 		return strconv.Itoa(len(v.Set)), true
@@ -168,5 +171,27 @@ func (v Value) brief() string {
 }
 
 func (k Kind) scalar() bool { return k == String || k == Num || k == Binary }
+
+// long is the type's name in some of DynamoDB's messages.
+func (k Kind) long() string {
+	switch k {
+	case String:
+		return "STRING"
+	case Num:
+		return "NUMBER"
+	case Binary:
+		return "BINARY"
+	case Bool:
+		return "BOOLEAN"
+	case Null:
+		return "NULL"
+	case Map:
+		return "MAP"
+	case List:
+		return "LIST"
+	default:
+		return string(k)
+	}
+}
 
 func (k Kind) set() bool { return k == StringSet || k == NumberSet || k == BinarySet }

@@ -113,7 +113,7 @@ func (c *call) runBatch(in *batchWriteItem, writes map[string][]*write) (batchWr
 type keysAndAttributes struct {
 	Keys                     []expression.Item
 	ConsistentRead           bool              `json:",omitzero"`
-	ProjectionExpression     string            `json:",omitzero"`
+	ProjectionExpression     *string           `json:",omitzero"`
 	ExpressionAttributeNames map[string]string `json:",omitzero"`
 	AttributesToGet          []string          `json:",omitzero"`
 }

@@ -3,7 +3,7 @@ package dynamodb
 import "github.com/crossfadedb/crossfade/internal/expression"
 
 func (c *call) query(in *query) (*page, error) {
-	if in.KeyConditionExpression == "" {
+	if in.KeyConditionExpression == nil {
 		return nil, validation("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}
 	reading, clauses, err := in.begin(c, in.KeyConditionExpression)

@@ -10,7 +10,7 @@ type getItem struct {
 	TableName                string
 	Key                      expression.Item
 	ConsistentRead           bool
-	ProjectionExpression     string
+	ProjectionExpression     *string
 	ExpressionAttributeNames map[string]string
 	ReturnConsumedCapacity   string
 	AttributesToGet          []string
@@ -53,12 +53,12 @@ func (t *table) get(p place) *row {
 	return t.rows.get(p)
 }
 
-func newProjection(text string, names map[string]string) (expression.Projection, error) {
+func newProjection(text *string, names map[string]string) (expression.Projection, error) {
 	scope, err := newScope(names, nil, text)
-	if err != nil || text == "" {
+	if err != nil || text == nil {
 		return nil, err
 	}
-	p, err := scope.Projection("ProjectionExpression", text)
+	p, err := scope.Projection("ProjectionExpression", *text)
 	if err != nil {
 		return nil, err
 	}

@@ -17,8 +17,8 @@ type paged struct {
 	TableName                 string
 	Limit                     *int
 	ExclusiveStartKey         expression.Item
-	FilterExpression          string
-	ProjectionExpression      string
+	FilterExpression          *string
+	ProjectionExpression      *string
 	ExpressionAttributeNames  map[string]string
 	ExpressionAttributeValues map[string]expression.Value
 	Select                    string
@@ -37,7 +37,7 @@ type scan struct {
 
 type query struct {
 	paged
-	KeyConditionExpression string
+	KeyConditionExpression *string
 	ScanIndexForward       *bool
 }
 
@@ -88,7 +88,7 @@ func (r *reading) take(row *row) bool {
 }
 
 // begin checks the request and parses its expressions.
-func (r *paged) begin(c *call, keyCondition string) (*reading, []expression.Clause, error) {
+func (r *paged) begin(c *call, keyCondition *string) (*reading, []expression.Clause, error) {
 	t, err := c.server.table(r.TableName)
 	if err != nil {
 		return nil, nil, err
@@ -102,7 +102,7 @@ func (r *paged) begin(c *call, keyCondition string) (*reading, []expression.Clau
 	if !slices.Contains([]string{"", "ALL_ATTRIBUTES", "SPECIFIC_ATTRIBUTES", "COUNT"}, r.Select) {
 		return nil, nil, validation(wrongValues+"Select type %s is not supported for tables", r.Select)
 	}
-	if r.Select == "COUNT" && r.ProjectionExpression != "" {
+	if r.Select == "COUNT" && r.ProjectionExpression != nil {
 		return nil, nil, validation("Cannot specify the ProjectionExpression when choosing to get only the Count")
 	}
 	reading := &reading{table: t, limit: math.MaxInt}
@@ -116,18 +116,18 @@ func (r *paged) begin(c *call, keyCondition string) (*reading, []expression.Clau
 		return nil, nil, err
 	}
 	var clauses []expression.Clause
-	if keyCondition != "" {
-		if clauses, err = scope.KeyCondition(keyCondition); err != nil {
+	if keyCondition != nil {
+		if clauses, err = scope.KeyCondition(*keyCondition); err != nil {
 			return nil, nil, err
 		}
 	}
-	if r.FilterExpression != "" {
-		if reading.filter, err = scope.Condition("FilterExpression", r.FilterExpression); err != nil {
+	if r.FilterExpression != nil {
+		if reading.filter, err = scope.Condition("FilterExpression", *r.FilterExpression); err != nil {
 			return nil, nil, err
 		}
 	}
-	if r.ProjectionExpression != "" {
-		if reading.projection, err = scope.Projection("ProjectionExpression", r.ProjectionExpression); err != nil {
+	if r.ProjectionExpression != nil {
+		if reading.projection, err = scope.Projection("ProjectionExpression", *r.ProjectionExpression); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -158,7 +158,7 @@ func (r *paged) answer(reading *reading) *page {
 }
 
 func (c *call) scan(in *scan) (*page, error) {
-	reading, _, err := in.begin(c, "")
+	reading, _, err := in.begin(c, nil)
 	if err != nil {
 		return nil, err
 	}

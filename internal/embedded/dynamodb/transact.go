@@ -55,7 +55,7 @@ func (r *transactWrite) write(c *call) (*write, error) {
 		if err != nil {
 			return nil, err
 		}
-		return w, r.Put.into(w, "")
+		return w, r.Put.into(w, nil)
 	}
 	keyed := r.ConditionCheck
 	switch {
@@ -74,7 +74,7 @@ func (r *transactWrite) write(c *call) (*write, error) {
 	if r.Update != nil {
 		return w, keyed.intoUpdate(w, keyed.UpdateExpression)
 	}
-	return w, keyed.into(w, "")
+	return w, keyed.into(w, nil)
 }
 
 func (c *call) transactWriteItems(in *transactWriteItems) (transactWritten, error) {
@@ -200,7 +200,7 @@ type transactGet struct {
 	Get struct {
 		TableName                string
 		Key                      expression.Item
-		ProjectionExpression     string
+		ProjectionExpression     *string
 		ExpressionAttributeNames map[string]string
 	}
 }

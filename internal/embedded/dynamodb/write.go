@@ -116,16 +116,16 @@ func writeUnits(old, new *row) float64 {
 
 // conditional is what every single write may ask for.
 type conditional struct {
-	ConditionExpression                 string
+	ConditionExpression                 *string
 	ExpressionAttributeNames            map[string]string
 	ExpressionAttributeValues           map[string]expression.Value
 	ReturnValuesOnConditionCheckFailure string
 }
 
 // scope starts reading the expressions of a request; set says whether there is any.
-func newScope(names map[string]string, values map[string]expression.Value, expressions ...string) (*expression.Scope, error) {
+func newScope(names map[string]string, values map[string]expression.Value, expressions ...*string) (*expression.Scope, error) {
 	scope := expression.NewScope(names, values)
-	if !slices.ContainsFunc(expressions, func(e string) bool { return e != "" }) {
+	if !slices.ContainsFunc(expressions, func(e *string) bool { return e != nil }) {
 		if names != nil {
 			return nil, validation("ExpressionAttributeNames can only be specified when using expressions")
 		}
@@ -137,13 +137,13 @@ func newScope(names map[string]string, values map[string]expression.Value, expre
 }
 
 // into parses the condition, and the update if there is one, into w.
-func (r *conditional) into(w *write, update string) error {
+func (r *conditional) into(w *write, update *string) error {
 	scope, err := newScope(r.ExpressionAttributeNames, r.ExpressionAttributeValues, r.ConditionExpression, update)
 	if err != nil {
 		return err
 	}
-	if update != "" {
-		if w.update, err = scope.Update("UpdateExpression", update); err != nil {
+	if update != nil {
+		if w.update, err = scope.Update("UpdateExpression", *update); err != nil {
 			return err
 		}
 		for _, p := range w.update.Paths() {
@@ -152,8 +152,8 @@ func (r *conditional) into(w *write, update string) error {
 			}
 		}
 	}
-	if r.ConditionExpression != "" {
-		if w.condition, err = scope.Condition("ConditionExpression", r.ConditionExpression); err != nil {
+	if r.ConditionExpression != nil {
+		if w.condition, err = scope.Condition("ConditionExpression", *r.ConditionExpression); err != nil {
 			return err
 		}
 	}

@@ -61,7 +61,7 @@ func (c *call) putItem(in *putItem) (written, error) {
 	if err != nil {
 		return written{}, err
 	}
-	if err := in.into(w, ""); err != nil {
+	if err := in.into(w, nil); err != nil {
 		return written{}, err
 	}
 	return in.run(w)
@@ -76,7 +76,7 @@ func (c *call) deleteItem(in *deleteItem) (written, error) {
 		return written{}, err
 	}
 	w.remove = true
-	if err := in.into(w, ""); err != nil {
+	if err := in.into(w, nil); err != nil {
 		return written{}, err
 	}
 	return in.run(w)
@@ -100,12 +100,9 @@ func (c *call) updateItem(in *updateItem) (written, error) {
 func (r *conditional) intoUpdate(w *write, text *string) error {
 	if text == nil {
 		w.update = &expression.Update{}
-		return r.into(w, "")
+		return r.into(w, nil)
 	}
-	if *text == "" {
-		return validation("Invalid UpdateExpression: The expression can not be empty;")
-	}
-	return r.into(w, *text)
+	return r.into(w, text)
 }
 
 func (r *returns) run(w *write) (written, error) {
