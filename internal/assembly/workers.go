@@ -36,6 +36,14 @@ type worker struct {
 	watch   *checkpoint.Watch
 }
 
+// interrupted turns the end of ctx while a worker was still joining into what it is to a worker: the end.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
 // join opens the parts of a created migration and begins to watch its control log.
 func join(ctx context.Context, c *migration.Config, o WorkerOptions) (*worker, error) {
 	p, err := Open(ctx, c, o.Logger)
@@ -60,7 +68,7 @@ func join(ctx context.Context, c *migration.Config, o WorkerOptions) (*worker, e
 func Snapshot(ctx context.Context, c *migration.Config, o WorkerOptions) error {
 	w, err := join(ctx, c, o)
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	return errors.Join(w.untilDone(ctx, w.snapshot), w.Close())
 }
@@ -69,7 +77,7 @@ func Snapshot(ctx context.Context, c *migration.Config, o WorkerOptions) error {
 func Streamer(ctx context.Context, c *migration.Config, o WorkerOptions) error {
 	w, err := join(ctx, c, o)
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	return errors.Join(w.untilDone(ctx, w.streamer), w.Close())
 }

@@ -302,4 +302,3 @@ func (w *world) killing(ctx context.Context, rounds int, within time.Duration) (
 	}
 	return snapshots, streamers
 }
-

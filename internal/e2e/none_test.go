@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crossfadedb/crossfade/internal/assembly"
+	"github.com/crossfadedb/crossfade/internal/demo"
+	"github.com/crossfadedb/crossfade/internal/sweep"
+)
+
+// The application was changed first: it writes the new table itself and deletes by marker, while the backfill brings
+// the rest. Items arrive without any attribute of ours, and in the end no marker is left.
+func TestNone(t *testing.T) {
+	w := newWorld(t, "live: {from: none}\nsnapshot: {segments: 64}\n")
+	rows := readCities(t, 30_000)
+	w.load(rows)
+	w.create(assembly.CreateOptions{})
+
+	table := w.table(w.new)
+	table.Tombstones = w.config.Attributes.Deleted
+	app := &demo.Application{Rows: rows, Table: table, Seed: 3, Rate: 100}
+	ctx, stopApp := context.WithCancel(t.Context())
+	defer stopApp()
+	appEnded := make(chan error, 1)
+	go func() { appEnded <- app.Run(ctx, 0) }()
+
+	w.start("snapshot", 2)
+	w.start("streamer", 2)
+	_, streamers := w.killing(t.Context(), 3, 2*time.Second)
+	require.Positive(t, streamers)
+	w.closed(4 * time.Minute)
+	stopApp()
+	require.NoError(t, <-appEnded)
+	w.quiet(2 * time.Minute)
+
+	_, err := assembly.Sweep(t.Context(), w.config, assembly.SweepOptions{Logger: w.logger})
+	require.ErrorIs(t, err, sweep.ErrFallbackReads)
+	w.sweep(assembly.SweepOptions{FallbackReadsOff: true})
+
+	// The same application again, now on the old table: both must end as one.
+	same := &demo.Application{Rows: rows, Table: w.table(w.old), Seed: 3, Rate: 1000}
+	require.NoError(t, same.Run(t.Context(), app.Done()))
+	w.equal(app.Deleted, 0)
+	require.NoError(t, w.new.Items(t.Context(), 4, func(item []byte) error {
+		require.NotContains(t, string(item), "crossfade")
+		return nil
+	}))
+}
