@@ -2,12 +2,29 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/crossfadedb/crossfade/internal/cli"
+	"github.com/crossfadedb/crossfade/internal/demo"
 )
 
-type demoCommand struct{}
+type demoCommand struct {
+	Items int    `default:"50000" help:"Rows of the old table."`
+	Rate  int    `default:"500" help:"Changes a second that the application makes."`
+	Seed  uint64 `default:"1" help:"The same seed gives the same application."`
+	Naive bool   `help:"Write without conditions, to see the damage that a plain copy does."`
+	JSON  bool   `help:"The report as JSON."`
+}
 
 // Run is called by the flags' parser.
-func (demoCommand) Run(context.Context, cli.Streams) error { return errors.New("not yet") }
+func (c *demoCommand) Run(ctx context.Context, streams cli.Streams) error {
+	report, err := demo.Run(ctx, demo.Options{
+		Items: c.Items, Rate: c.Rate, Seed: c.Seed, Naive: c.Naive, JSON: c.JSON, Stdout: streams.Stdout, Stderr: streams.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	if !report.OK() {
+		return &cli.StatusError{Status: cli.Failed}
+	}
+	return nil
+}
