@@ -1,6 +1,10 @@
 package dynamodb
 
-import "github.com/crossfadedb/crossfade/internal/expression"
+import (
+	"slices"
+
+	"github.com/crossfadedb/crossfade/internal/expression"
+)
 
 func (c *call) query(in *query) (*page, error) {
 	if in.KeyConditionExpression == nil {
@@ -64,6 +68,9 @@ func (p place) behind() place {
 
 // conditions finds the partition, and what the sort key must fulfil, in a key condition.
 func (s schema) conditions(clauses []expression.Clause) (partition place, sort *expression.Clause, err error) {
+	if !slices.ContainsFunc(clauses, func(c expression.Clause) bool { return c.Name == s[0].name }) {
+		return place{}, nil, validation("Query condition missed key schema element: %s", s[0].name)
+	}
 	found := false
 	for _, c := range clauses {
 		switch {
@@ -90,9 +97,6 @@ func (s schema) conditions(clauses []expression.Clause) (partition place, sort *
 		default:
 			return place{}, nil, validation("Query condition missed key schema element: %s", s[len(s)-1].name)
 		}
-	}
-	if !found {
-		return place{}, nil, validation("Query condition missed key schema element: %s", s[0].name)
 	}
 	return partition, sort, nil
 }

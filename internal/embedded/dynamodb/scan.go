@@ -9,7 +9,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/expression"
 )
 
-// maxPageBytes is how much a page of Scan or Query reads, before its filter.
+// maxPageBytes is after how much a page of Scan or Query ends, before its filter.
 const maxPageBytes = 1 << 20
 
 // paged is what Scan and Query have in common.
@@ -74,7 +74,7 @@ type reading struct {
 
 // take adds a row to the page and reports whether there is room for more.
 func (r *reading) take(row *row) bool {
-	if r.scanned == r.limit || r.scanned > 0 && r.bytes+row.size > maxPageBytes {
+	if r.scanned == r.limit || r.bytes >= maxPageBytes {
 		r.last = r.prev
 		return false
 	}
