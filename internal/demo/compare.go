@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
@@ -29,13 +30,19 @@ func (c Comparison) OK() bool {
 	return c.Missing+c.Different+c.Extra+c.Back+c.Markers == 0
 }
 
-// maxExamples is how many differences of a kind are described.
-const maxExamples = 10
+const (
+	maxExamples = 10  // so many differences of a kind are described
+	maxExample  = 400 // in so many bytes each
+)
 
 // found counts one more of a kind and describes it.
 func (c *Comparison) found(count *int, format string, args ...any) {
 	if *count++; *count <= maxExamples {
-		c.Examples = append(c.Examples, fmt.Sprintf(format, args...))
+		text := fmt.Sprintf(format, args...)
+		if len(text) > maxExample {
+			text = strings.ToValidUTF8(text[:maxExample], "") + " …"
+		}
+		c.Examples = append(c.Examples, text)
 	}
 }
 
@@ -89,6 +96,7 @@ func Compare(ctx context.Context, old, new Reader, schema events.KeySchema, name
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		c.found(&c.Missing, "missing: %s", key)
 	}
+	slices.Sort(c.Examples) // by kind
 	return c, nil
 }
 

@@ -171,7 +171,7 @@ const (
 	region = "us-east-1"
 	shards = 4 // of the stream at its beginning; they split on the way
 	// grace is short: the sweep waits for it, and a worker may be cut off from the control log for half of it.
-	grace = 8 * time.Second
+	grace = 10 * time.Second
 	// copying is how long the snapshot is to take, about: time for changes to meet it.
 	copying = 10 * time.Second
 	// itemUnits is what reading an item costs, in units of 4 KB.
@@ -184,6 +184,7 @@ source: {dynamodb: {table: old, region: %[1]s, endpoint: "%[2]s"}}
 target: {dynamodb: {table: new, region: %[1]s, endpoint: "%[2]s"}}
 kafka: {brokers: ["%[3]s"]}
 snapshot: {segments: 64, max_read_units: %.0[4]f}
+apply: {in_flight: 16}
 grace: %[5]s
 `, region, endpoint, brokers, max(1, float64(r.Items)*itemUnits/copying.Seconds()), grace)
 }

@@ -26,7 +26,8 @@ type fleet struct {
 // worker is a process that is started again when it has been killed.
 type worker struct {
 	*Process
-	kind string
+	kind     string
+	restarts int // after it had ended by itself
 }
 
 // start starts n workers of a kind.
@@ -36,7 +37,7 @@ func (f *fleet) start(kind string, n int) error {
 		if err != nil {
 			return err
 		}
-		f.workers = append(f.workers, &worker{p, kind})
+		f.workers = append(f.workers, &worker{Process: p, kind: kind})
 	}
 	return nil
 }
@@ -51,24 +52,58 @@ func (f *fleet) kill(kind string) (name string, err error) {
 		if err := w.Kill(); err != nil {
 			return "", err
 		}
-		w.Process, err = StartProcess(w.Name, f.argv(kind), f.env)
-		return w.Name, err
+		return w.Name, f.again(w)
 	}
 	return "", nil
 }
 
-// check returns an error if a worker has ended that should not have: any that failed, and any streamer.
-func (f *fleet) check() error {
+// again starts a worker whose process has ended.
+func (f *fleet) again(w *worker) error {
+	p, err := StartProcess(w.Name, f.argv(w.kind), f.env)
+	if err == nil {
+		w.Process = p
+	}
+	return err
+}
+
+// maxRestarts is how often a worker that ends by itself is started again.
+const maxRestarts = 3
+
+// tend does what a supervisor does for crash-only workers: one that has ended is started again, but for a snapshot
+// worker that has ended its work. On a machine that is too busy a worker stops itself, when it has not been able to
+// read the control log for too long. It returns the lines to show.
+func (f *fleet) tend() (said []string, err error) {
 	for _, w := range f.workers {
-		ended, err := w.Ended()
-		if err != nil {
-			return err
+		ended, failure := w.Ended()
+		if !ended || failure == nil && w.kind == snapshotWorker {
+			continue // at work, or done
 		}
-		if ended && w.kind == streamerWorker {
-			return fmt.Errorf("%s has ended by itself\n%s", w.Name, w.Log())
+		if failure == nil {
+			failure = fmt.Errorf("%s has ended without being asked\n%s", w.Name, w.Log())
+		}
+		if w.restarts++; w.restarts > maxRestarts {
+			return said, failure
+		}
+		said = append(said, fmt.Sprintf("%s has stopped itself, and is started again: %s", w.Name, lastLine(w.Log())))
+		if err := f.again(w); err != nil {
+			return said, err
 		}
 	}
-	return nil
+	return said, nil
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}
+
+// restarts is how many workers have been started again after they had ended by themselves.
+func (f *fleet) restarts() int {
+	n := 0
+	for _, w := range f.workers {
+		n += w.restarts
+	}
+	return n
 }
 
 // stop ends all workers as an operator does, at the same time.

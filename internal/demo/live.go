@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	lookEvery = 150 * time.Millisecond
+	lookEvery = 250 * time.Millisecond
 	// patience bounds each wait; all of them together take less when nothing is wrong.
 	patience = 3 * time.Minute
 	// afterwards is how long the application runs on when the snapshot is done.
@@ -150,7 +150,7 @@ func (r *run) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.workers.stop(stopping); err != nil {
+	if err := errors.Join(r.tend(), r.workers.stop(stopping)); err != nil {
 		return err
 	}
 	r.say("the workers are stopped; reading both tables whole")
@@ -168,7 +168,17 @@ func (r *run) sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
-	return r.workers.check()
+	return nil
+}
+
+// tend keeps the workers running.
+func (r *run) tend() error {
+	said, err := r.workers.tend()
+	for _, line := range said {
+		r.say("%s", line)
+	}
+	r.report.Restarts = r.workers.restarts()
+	return err
 }
 
 // until looks at the migration again and again, shows it, and returns the status for which reached says so. No worker
@@ -186,7 +196,7 @@ func (r *run) until(ctx context.Context, what string, reached func(*assembly.Sta
 		if ok, err := reached(status); ok || err != nil {
 			return status, err
 		}
-		if err := r.workers.check(); err != nil {
+		if err := r.tend(); err != nil {
 			return nil, err
 		}
 		if time.Now().After(deadline) {

@@ -27,8 +27,9 @@ type Report struct {
 	Superseded int64 `json:"superseded"`
 	// What is in the dlq; there must be nothing.
 	DeadLetters int64    `json:"dead_letters"`
-	Killed      []string `json:"killed"` // with SIGKILL, and started again
-	Swept       int64    `json:"swept"`  // markers
+	Killed      []string `json:"killed"`   // with SIGKILL, and started again
+	Restarts    int      `json:"restarts"` // of workers that had stopped themselves, as they do when the machine is too busy
+	Swept       int64    `json:"swept"`    // markers
 	Seconds     float64  `json:"seconds"`
 	Comparison
 }

@@ -1,0 +1,112 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crossfadedb/crossfade/internal/dynamodb"
+)
+
+var names = dynamodb.Attributes{Version: "v", Deleted: "d", Shard: "sh", Tombstone: "t"}
+
+// fixed is a table of these items.
+type fixed struct {
+	items []string
+	err   error
+}
+
+func (f fixed) Name() string { return "fixed" }
+
+func (f fixed) Items(_ context.Context, _ int, visit func([]byte) error) error {
+	for _, item := range f.items {
+		if err := visit([]byte(item)); err != nil {
+			return err
+		}
+	}
+	return f.err
+}
+
+func item(id int, more string) string { return fmt.Sprintf(`{"id":{"S":"%d"}%s}`, id, more) }
+
+func TestCompareCountsEachKind(t *testing.T) {
+	old := fixed{items: []string{
+		item(1, `,"a":{"N":"1"}`),
+		item(2, `,"a":{"N":"2"}`),
+		item(3, `,"a":{"N":"3"}`),
+		item(4, ``),
+	}}
+	fresh := fixed{items: []string{
+		item(1, `,"a":{"N":"1"},"v":{"S":"x"}`),                // equal, but for what is ours
+		item(2, `,"a":{"N":"2.0"},"v":{"S":"x"}`),              // numbers compare as text
+		item(4, `,"d":{"N":"1"},"v":{"S":"x"},"sh":{"S":"s"}`), // a marker in place of a row; and 3 is not there
+		item(5, `,"d":{"N":"1"},"t":{"BOOL":true}`),            // a marker
+		item(6, `,"v":{"S":"x"}`),                              // deleted, and here
+		item(7, `,"v":{"S":"x"}`),                              // never heard of
+	}}
+	deleted := func(key string) bool { return strings.Contains(key, `"6"`) || strings.Contains(key, `"5"`) }
+	c, err := Compare(t.Context(), old, fresh, schema, names, deleted)
+	require.NoError(t, err)
+	require.False(t, c.OK())
+	require.Len(t, c.Examples, 7)
+	c.Examples = nil
+	require.Equal(t, Comparison{Compared: 4, Missing: 2, Different: 1, Extra: 1, Back: 1, Markers: 2}, c)
+
+	c, err = Compare(t.Context(), old, old, schema, names, deleted)
+	require.NoError(t, err)
+	require.Equal(t, Comparison{Compared: 4}, c)
+	require.True(t, c.OK())
+}
+
+func TestCompareKnowsOneItemInAllItsTexts(t *testing.T) {
+	const a = `{"id":{"S":"1"},"m":{"M":{"SS":{"L":[{"S":"y"},{"S":"x"}]},"b":{"N":"1"}}},"s":{"SS":["b","a\u0041","/"]},"ns":{"NS":["2","10"]}}`
+	for text, same := range map[string]bool{
+		`{"ns":{"NS":["10","2"]},"s":{"SS":["\/","aA","b"]},"m":{"M":{"b":{"N":"1"},"SS":{"L":[{"S":"y"},{"S":"x"}]}}},"id":{"S":"1"}}`:    true,
+		` { "id" : {"S":"1"},"m":{"M":{"SS":{"L":[{"S":"y"},{"S":"x"}]},"b":{"N":"1"}}},"s":{"SS":["b","aA","/"]},"ns":{"NS":["2","10"]}}`: true,
+		`{"id":{"S":"1"},"m":{"M":{"SS":{"L":[{"S":"x"},{"S":"y"}]},"b":{"N":"1"}}},"s":{"SS":["b","aA","/"]},"ns":{"NS":["2","10"]}}`:     false, // a list has an order
+		`{"id":{"S":"1"},"m":{"M":{"SS":{"L":[{"S":"y"},{"S":"x"}]},"b":{"S":"1"}}},"s":{"SS":["b","aA","/"]},"ns":{"NS":["2","10"]}}`:     false, // another type
+		`{"id":{"S":"1"},"m":{"M":{"SS":{"L":[{"S":"y"},{"S":"x"}]},"b":{"N":"1"}}},"s":{"SS":["b","aA"]},"ns":{"NS":["2","10"]}}`:         false, // an element less
+		`{"id":{"S":"1"},"m":{"M":{"SS":{"L":[{"S":"y"},{"S":"x"}]}}},"s":{"SS":["b","aA","/"]},"ns":{"NS":["2","10"]}}`:                   false,
+		`{"id":{"S":"1"},"m":{"M":{"SS":{"L":[{"S":"y"},{"S":"x"}]},"b":{"N":"1"}}},"s":{"SS":["b","aA","/"]}}`:                            false,
+	} {
+		c, err := Compare(t.Context(), fixed{items: []string{a}}, fixed{items: []string{text}}, schema, names, nil)
+		require.NoError(t, err, text)
+		require.Equal(t, same, c.OK(), text)
+	}
+}
+
+func TestCompareKeepsFirstExamples(t *testing.T) {
+	var old fixed
+	for i := range 100 {
+		old.items = append(old.items, item(i, ""))
+	}
+	long := fixed{items: []string{item(0, `,"a":{"S":"`+strings.Repeat("é", 1000)+`"}`)}}
+	c, err := Compare(t.Context(), old, long, schema, names, nil)
+	require.NoError(t, err)
+	require.Equal(t, 99, c.Missing)
+	require.Len(t, c.Examples, maxExamples+1)
+	require.LessOrEqual(t, len(c.Examples[0]), maxExample+5)
+	require.Equal(t, `missing: {"id":{"S":"1"}}`, c.Examples[1])
+}
+
+func TestCompareEndsWithErrors(t *testing.T) {
+	broken := errors.New("broken")
+	good := fixed{items: []string{item(1, "")}}
+	for _, pair := range [][2]fixed{
+		{{err: broken}, good},
+		{good, {err: broken}},
+	} {
+		_, err := Compare(t.Context(), pair[0], pair[1], schema, names, func(string) bool { return false })
+		require.ErrorIs(t, err, broken)
+	}
+	for _, bad := range []string{`{`, `{"id":{"N":"1"}}`, `{"other":{"S":"1"}}`, `{"id":{"S":"1"},"a":{"L":[1]}}`} {
+		_, err := Compare(t.Context(), fixed{items: []string{bad}}, good, schema, names, nil)
+		require.Error(t, err, bad)
+		_, err = Compare(t.Context(), good, fixed{items: []string{bad}}, schema, names, nil)
+		require.Error(t, err, bad)
+	}
+}
