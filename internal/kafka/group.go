@@ -96,7 +96,13 @@ func (c *Client) assigned(ctx context.Context, g *kafkago.Generation, id string,
 	result := make(chan error, 1)
 	g.Start(func(generation context.Context) {
 		defer context.AfterFunc(generation, func() { cancel(errReassigned) })()
-		result <- work(ctx, a)
+		err := work(ctx, a)
+		result <- err
+		if !errors.Is(err, apply.ErrFenced) {
+			// kafka-go joins again when this returns, and others, and the Close that follows, would wait for that. So it
+			// returns when the generation ends, by the group's doing or by Close.
+			<-generation.Done()
+		}
 	})
 	return <-result
 }
