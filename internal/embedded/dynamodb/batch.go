@@ -115,7 +115,6 @@ type keysAndAttributes struct {
 	ConsistentRead           bool              `json:",omitzero"`
 	ProjectionExpression     *string           `json:",omitzero"`
 	ExpressionAttributeNames map[string]string `json:",omitzero"`
-	AttributesToGet          []string          `json:",omitzero"`
 }
 
 type batchGetItem struct {
@@ -152,9 +151,6 @@ func (c *call) batchGet(out *batchGot, name string, want keysAndAttributes, room
 	t, err := c.server.table(name)
 	if err != nil {
 		return err
-	}
-	if want.AttributesToGet != nil {
-		return notCovered("AttributesToGet")
 	}
 	projection, err := newProjection(want.ProjectionExpression, want.ExpressionAttributeNames)
 	if err != nil {

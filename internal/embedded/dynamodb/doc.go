@@ -24,8 +24,8 @@
 // # Not covered
 //
 // Secondary indexes, the older parameters (Expected, AttributeUpdates, KeyConditions, ScanFilter …), other PartiQL,
-// ReturnItemCollectionMetrics, backups, global tables, tags. Requests that name indexes or AttributesToGet are
-// refused; an operation that is not covered is an UnknownOperationException. Nothing is throttled, nothing expires
+// ReturnItemCollectionMetrics, backups, global tables, tags. A parameter that is not covered is refused, never
+// ignored; an operation that is not covered is an UnknownOperationException. Nothing is throttled, nothing expires
 // and nothing fails by itself: Options.Fault and Server.Expire do that. Reads are always consistent; an
 // eventually consistent one only costs less.
 //

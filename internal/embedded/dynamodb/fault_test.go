@@ -212,3 +212,28 @@ func TestRefusals(t *testing.T) {
 		require.NotEmpty(t, answer.Header.Get("X-Amz-Crc32"))
 	}
 }
+
+func TestEmptyPage(t *testing.T) {
+	t.Parallel()
+	f, db, streams := faulty(t)
+	put(t.Context(), t, db, "orders", attrs{"pk": str("a"), "sk": num("1")})
+	r := newReader(t, db, streams, "orders")
+	f.set(always(dynamodb.Fault{Empty: true}))
+	records, next := r.all(r.shards()[0])
+	require.Empty(t, records)
+	require.NotNil(t, next, "an empty page is not the end")
+	f.set(nil)
+	records, _ = r.read(next, 10)
+	require.Len(t, records, 1)
+}
+
+func TestParameterNotCovered(t *testing.T) {
+	t.Parallel()
+	_, db, _ := faulty(t)
+	_, err := db.PutItem(t.Context(), &sdk.PutItemInput{
+		TableName: new("orders"), Item: attrs{"pk": str("a"), "sk": num("1")},
+		Expected: map[string]types.ExpectedAttributeValue{"pk": {Exists: new(false)}},
+	})
+	require.ErrorContains(t, err, "ValidationException: The request has a parameter that this server does not cover")
+	require.ErrorContains(t, err, "Expected")
+}

@@ -139,6 +139,9 @@ func (c *call) getRecords(in *getRecords) (*recordList, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.fault.Empty {
+		records, closed = nil, false
+	}
 	out := &recordList{records: [][]byte{}}
 	bytes := 0
 	for _, r := range records {

@@ -47,5 +47,6 @@ type Fault struct {
 	Delay  time.Duration // before anything happens; ends early with the request's context
 	Refuse *Error        // answered instead; nothing is applied
 	Answer *Error        // answered instead, after the call was applied
+	Empty  bool          // of GetRecords: a page without records, although there may be some; its next iterator is the same place
 	Lose   bool          // the call is applied, then the connection is closed without an answer
 }

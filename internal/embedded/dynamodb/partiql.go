@@ -16,6 +16,7 @@ type statement struct {
 	Statement                           string
 	Parameters                          []expression.Value
 	ReturnValuesOnConditionCheckFailure string
+	ConsistentRead                      bool // of no meaning for an INSERT
 }
 
 type executeStatement struct {

@@ -13,7 +13,6 @@ type getItem struct {
 	ProjectionExpression     *string
 	ExpressionAttributeNames map[string]string
 	ReturnConsumedCapacity   string
-	AttributesToGet          []string
 }
 
 type gotItem struct {
@@ -27,9 +26,6 @@ func (c *call) getItem(in *getItem) (gotItem, error) {
 	t, err := c.server.table(in.TableName)
 	if err != nil {
 		return gotItem{}, err
-	}
-	if in.AttributesToGet != nil {
-		return gotItem{}, notCovered("AttributesToGet")
 	}
 	p, err := t.schema.placeOfKey(in.Key)
 	if err != nil {
@@ -87,8 +83,4 @@ func readUnits(bytes int, consistent bool) float64 {
 		units /= 2
 	}
 	return units
-}
-
-func notCovered(field string) *Error {
-	return validation("The request's %s is not covered by this server", field)
 }

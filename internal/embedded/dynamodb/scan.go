@@ -25,7 +25,6 @@ type paged struct {
 	ConsistentRead            bool
 	ReturnConsumedCapacity    string
 	IndexName                 string
-	AttributesToGet           []string
 }
 
 func (r *paged) target() (string, expression.Item) { return r.TableName, nil }
@@ -95,9 +94,6 @@ func (r *paged) begin(c *call, keyCondition *string) (*reading, []expression.Cla
 	}
 	if r.IndexName != "" {
 		return nil, nil, validation("The table does not have the specified index: %s", r.IndexName)
-	}
-	if r.AttributesToGet != nil {
-		return nil, nil, notCovered("AttributesToGet")
 	}
 	if !slices.Contains([]string{"", "ALL_ATTRIBUTES", "SPECIFIC_ATTRIBUTES", "COUNT"}, r.Select) {
 		return nil, nil, validation(wrongValues+"Select type %s is not supported for tables", r.Select)

@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -85,11 +86,13 @@ func (s *Server) now() time.Time { return s.options.Clock() }
 // call is one request on its way through the server.
 type call struct {
 	server    *Server
+	ctx       context.Context //nolint:containedctx // a call is a request, and lives as long
 	operation string
+	fault     Fault // what Options.Fault said of the whole call
 }
 
-// operation runs one decoded request.
-type operation func(c *call, body []byte, ask func(Call) error) (answer []byte, err error)
+// operation runs one request.
+type operation func(c *call, body []byte) (answer []byte, err error)
 
 // targeted requests name one table, and perhaps an item or key in it.
 type targeted interface {
@@ -101,21 +104,19 @@ type rawList interface {
 	list() (name string, values [][]byte)
 }
 
-// handle makes an operation of a typed function.
+// handle makes an operation of a typed function. A parameter that the request type does not have is refused: what is
+// not covered must not be ignored in silence.
 func handle[In, Out any](run func(c *call, in *In) (Out, error)) operation {
-	return func(c *call, body []byte, ask func(Call) error) ([]byte, error) {
+	return func(c *call, body []byte) ([]byte, error) {
 		in := new(In)
-		if err := json.Unmarshal(body, in, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)); err != nil {
+		err := json.Unmarshal(body, in, jsontext.AllowInvalidUTF8(true), json.RejectUnknownMembers(true))
+		switch {
+		case errors.Is(err, json.ErrUnknownName):
+			return nil, validation("The request has a parameter that this server does not cover: %v", err)
+		case err != nil:
 			return nil, err
 		}
-		about := Call{Operation: c.operation}
-		if t, ok := any(in).(targeted); ok {
-			var key expression.Item
-			about.Table, key = t.target()
-			about.Table = tableName(about.Table)
-			about.Key = c.server.keyText(about.Table, key)
-		}
-		if err := ask(about); err != nil {
+		if err := c.ask(in); err != nil {
 			return nil, err
 		}
 		out, err := run(c, in)
@@ -124,6 +125,28 @@ func handle[In, Out any](run func(c *call, in *In) (Out, error)) operation {
 		}
 		return encode(out)
 	}
+}
+
+// ask asks for the fault of the whole call, and does what comes before it.
+func (c *call) ask(in any) error {
+	s := c.server
+	if s.options.Fault == nil {
+		return nil
+	}
+	about := Call{Operation: c.operation}
+	if t, ok := in.(targeted); ok {
+		table, key := t.target()
+		about.Table = tableName(table)
+		about.Key = s.keyText(about.Table, key)
+	}
+	c.fault = s.options.Fault(about)
+	if err := wait(c.ctx, c.fault.Delay); err != nil {
+		return err
+	}
+	if c.fault.Refuse != nil {
+		return c.fault.Refuse
+	}
+	return nil
 }
 
 func encode(out any) ([]byte, error) {
@@ -139,7 +162,11 @@ func encode(out any) ([]byte, error) {
 	if name == "" {
 		return answer, nil
 	}
-	answer = answer[:len(answer)-1]
+	size := len(answer) + len(name) + 8
+	for _, v := range values {
+		size += len(v) + 1
+	}
+	answer = append(make([]byte, 0, size), answer[:len(answer)-1]...)
 	if len(answer) > 1 {
 		answer = append(answer, ',')
 	}
@@ -156,35 +183,18 @@ func encode(out any) ([]byte, error) {
 // ServeHTTP answers one call of DynamoDB's JSON protocol.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	version, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	stream := strings.HasPrefix(version, "DynamoDBStreams_")
-	var fault Fault
-	ask := func(about Call) error {
-		if s.options.Fault == nil {
-			return nil
-		}
-		fault = s.options.Fault(about)
-		if err := wait(r.Context(), fault.Delay); err != nil {
-			return err
-		}
-		if fault.Refuse != nil {
-			return fault.Refuse
-		}
-		return nil
-	}
-	answer, err := s.answer(r, version, name, ask)
-	if r.Context().Err() != nil {
-		panic(http.ErrAbortHandler) // nobody waits for the answer
-	}
-	if fault.Lose {
+	c := &call{server: s, ctx: r.Context(), operation: name}
+	answer, err := c.answer(r, version)
+	if c.fault.Lose || r.Context().Err() != nil { // in the second case nobody waits for the answer
 		panic(http.ErrAbortHandler)
 	}
-	if fault.Refuse == nil && fault.Answer != nil {
-		err = fault.Answer
+	if c.fault.Refuse == nil && c.fault.Answer != nil {
+		err = c.fault.Answer
 	}
 	status := http.StatusOK
 	if err != nil {
 		e := asError(err)
-		status, answer = max(e.Status, http.StatusBadRequest), e.body(stream)
+		status, answer = max(e.Status, http.StatusBadRequest), e.body(strings.HasPrefix(version, "DynamoDBStreams_"))
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/x-amz-json-1.0")
@@ -195,8 +205,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer) // a client that is gone needs no answer
 }
 
-func (s *Server) answer(r *http.Request, version, name string, ask func(Call) error) ([]byte, error) {
-	run, ok := operations[version][name]
+func (c *call) answer(r *http.Request, version string) ([]byte, error) {
+	run, ok := operations[version][c.operation]
 	if r.Method != http.MethodPost || !ok {
 		return nil, &Error{Code: "UnknownOperationException", Message: "The operation is not known, or not covered: " + r.Header.Get("X-Amz-Target")}
 	}
@@ -210,7 +220,7 @@ func (s *Server) answer(r *http.Request, version, name string, ask func(Call) er
 	if len(body) > maxRequestBytes {
 		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLargeException", Message: "The request is larger than 16 MB"}
 	}
-	return run(&call{server: s, operation: name}, body, ask)
+	return run(c, body)
 }
 
 // part asks for the fault of one part of a batch.

@@ -64,6 +64,11 @@ func (s *Server) setStream(t *table, spec *streamSpecification) error {
 	}
 	now := s.now()
 	st := &stream{server: s, table: t, view: spec.StreamViewType, created: now}
+	s.streams = slices.DeleteFunc(s.streams, func(o *stream) bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.gone(now.Add(-retention))
+	})
 	label := now.UTC()
 	for slices.ContainsFunc(s.streams, func(o *stream) bool { return o.table.name == t.name && o.label == labelOf(label) }) {
 		label = label.Add(time.Millisecond) // two streams within one moment of the clock

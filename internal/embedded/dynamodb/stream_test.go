@@ -348,3 +348,24 @@ func TestExpire(t *testing.T) {
 	require.Equal(t, "dynamodb.amazonaws.com", *records[3].UserIdentity.PrincipalId)
 	require.Equal(t, "Service", *records[3].UserIdentity.Type)
 }
+
+// TestDescribeAcrossTrim pages through shards while the one that the page ended with disappears.
+func TestDescribeAcrossTrim(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	s := dynamodb.New(dynamodb.Options{Clock: clock.now, Shards: 4})
+	db, streams := clients(s)
+	createTable(t, db, "orders", types.StreamViewTypeNewImage)
+	r := newReader(t, db, streams, "orders")
+	shards := r.shards()
+	require.NoError(t, s.CloseShard("orders", *shards[1].ShardId))
+	clock.advance(time.Second)
+	first, err := streams.DescribeStream(t.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: &r.arn, Limit: new(int32(2))})
+	require.NoError(t, err)
+	require.Equal(t, shards[1].ShardId, first.StreamDescription.LastEvaluatedShardId)
+	s.TrimBefore(clock.now())
+	second, err := streams.DescribeStream(t.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: &r.arn, ExclusiveStartShardId: shards[1].ShardId})
+	require.NoError(t, err)
+	require.Len(t, second.StreamDescription.Shards, 3, "two old shards and the child")
+	require.Equal(t, shards[2].ShardId, second.StreamDescription.Shards[0].ShardId)
+}

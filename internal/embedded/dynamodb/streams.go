@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -105,14 +106,18 @@ func (c *call) listStreams(in *listStreams) (streamList, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	out := streamList{Streams: []streamSummary{}}
-	passed := in.ExclusiveStartStreamArn == ""
-	for _, st := range s.streams {
+	at := -1
+	if in.ExclusiveStartStreamArn != "" {
+		at = slices.IndexFunc(s.streams, func(st *stream) bool { return st.arn == in.ExclusiveStartStreamArn })
+		if at < 0 {
+			return streamList{}, notFound("Requested resource not found: Stream: %s not found", in.ExclusiveStartStreamArn)
+		}
+	}
+	for _, st := range s.streams[at+1:] {
 		st.mu.Lock()
 		gone := st.gone(before)
 		st.mu.Unlock()
 		switch {
-		case !passed:
-			passed = st.arn == in.ExclusiveStartStreamArn
 		case gone || in.TableName != "" && st.table.name != tableName(in.TableName):
 		case len(out.Streams) == limit:
 			out.LastEvaluatedStreamArn = out.Streams[limit-1].StreamArn
@@ -143,11 +148,8 @@ func (c *call) describeStream(in *describeStream) (describedStream, error) {
 	if !st.disabled.IsZero() {
 		d.StreamStatus = "DISABLED"
 	}
-	passed := in.ExclusiveStartShardID == ""
-	for _, sh := range st.shards {
+	for _, sh := range st.after(in.ExclusiveStartShardID) {
 		switch {
-		case !passed:
-			passed = sh.id == in.ExclusiveStartShardID
 		case in.ShardFilter != nil && sh.parent != in.ShardFilter.ShardID:
 		case len(d.Shards) == limit:
 			d.LastEvaluatedShardID = d.Shards[limit-1].ShardID
@@ -157,6 +159,19 @@ func (c *call) describeStream(in *describeStream) (describedStream, error) {
 		}
 	}
 	return describedStream{d}, nil
+}
+
+// after is the shards behind the one called id, or behind where it would be: it may have been trimmed since the page
+// before. It needs the stream's lock.
+func (st *stream) after(id string) []*shard {
+	at := slices.IndexFunc(st.shards, func(sh *shard) bool { return sh.id == id })
+	if at < 0 {
+		at = slices.IndexFunc(st.shards, func(sh *shard) bool { return sh.id > id }) - 1
+	}
+	if at < -1 {
+		return nil
+	}
+	return st.shards[at+1:]
 }
 
 func (st *stream) describe(sh *shard) shardDescription {

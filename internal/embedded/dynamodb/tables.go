@@ -35,6 +35,7 @@ type createTable struct {
 	BillingMode                                   string
 	ProvisionedThroughput                         *throughput
 	StreamSpecification                           *streamSpecification
+	Tags                                          []any // accepted, and not kept
 	LocalSecondaryIndexes, GlobalSecondaryIndexes []any
 }
 
@@ -261,6 +262,9 @@ func (c *call) updateTable(in *updateTable) (tableAnswer, error) {
 	defer s.mu.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.deleted {
+		return tableAnswer{}, notFound("Requested resource not found: Table: %s not found", t.name)
+	}
 	if in.BillingMode != "" || in.ProvisionedThroughput != nil {
 		mode := in.BillingMode
 		if mode == "" {

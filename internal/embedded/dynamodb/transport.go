@@ -65,6 +65,6 @@ func (w *recorder) Header() http.Header    { return w.header }
 func (w *recorder) WriteHeader(status int) { w.status = status }
 
 func (w *recorder) Write(b []byte) (int, error) {
-	w.body = append(w.body, b...)
+	w.body = b // the server writes once, and keeps no part of it
 	return len(b), nil
 }
