@@ -262,8 +262,8 @@ func share(unitsPerSecond float64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(unitsPerSecond), burst)
 }
 
-// burst is the most units of one page or call: a scan page of 1 MB costs 256 consistent read units.
-const burst = 1024
+// burst is what may be read without waiting: one page, of which 1 MB costs 256 consistent read units.
+const burst = 256
 
 func setShare(l *rate.Limiter, unitsPerSecond float64, mine, all int) {
 	if l != nil && mine > 0 {

@@ -175,7 +175,7 @@ const (
 	// copying is how long the snapshot is to take, about: time for changes to meet it.
 	copying = 10 * time.Second
 	// itemUnits is what reading an item costs, in units of 4 KB.
-	itemUnits = 0.25
+	itemUnits = 0.16
 )
 
 func (r *run) yaml(brokers, endpoint string) []byte {
