@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -62,11 +63,11 @@ func printStatus(w io.Writer, s *assembly.Status) error {
 	for _, group := range slices.Sorted(maps.Keys(s.Members)) {
 		line("group "+group, "%d members", len(s.Members[group]))
 		for _, m := range s.Members[group] {
-			parts := ""
+			var parts strings.Builder
 			for _, topic := range slices.Sorted(maps.Keys(m.Partitions)) {
-				parts += fmt.Sprintf(" %s %d", topic, m.Partitions[topic])
+				fmt.Fprintf(&parts, " %s %d", topic, m.Partitions[topic])
 			}
-			line("", "%s %s:%s", m.Client, m.Host, parts)
+			line("", "%s %s:%s", m.Client, m.Host, parts.String())
 		}
 	}
 	return t.Flush()

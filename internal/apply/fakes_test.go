@@ -38,6 +38,7 @@ var (
 func snapshotAt(p int) events.TopicPartition {
 	return events.TopicPartition{Topic: snapshotTopic, Partition: p}
 }
+
 func liveAt(p int) events.TopicPartition {
 	return events.TopicPartition{Topic: liveTopic, Partition: p}
 }

@@ -141,14 +141,14 @@ func (r *run) fetch(ctx context.Context, p *partition) error {
 	next := p.progress.Offset
 	for {
 		p.waitRoom(func() bool { return ctx.Err() != nil })
-		if err := p.budget.reserve(ctx, r.fetchBytes); err != nil {
-			return nil // stopped: nothing was fetched
+		if p.budget.reserve(ctx, r.fetchBytes) != nil {
+			return nil //nolint:nilerr // stopped: nothing was fetched
 		}
 		batch, err := r.fetchOnce(ctx, p, next)
 		if err != nil {
 			p.budget.adjust(-r.fetchBytes)
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // stopped: nothing was fetched
 			}
 			return err
 		}
@@ -189,7 +189,7 @@ func (r *run) dispatch(ctx context.Context, p *partition, decoder *events.Decode
 			j.dead = invalid
 			jobs = append(jobs, j)
 		case err != nil && ctx.Err() != nil:
-			return nil // stopped: the record stays pending, so nothing from it on is committed
+			return nil //nolint:nilerr // stopped: the record stays pending, so nothing from it on is committed
 		case err != nil:
 			return fmt.Errorf("record %s@%d: %w", p.id, record.Offset, err)
 		case drop != "":

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
@@ -74,8 +76,8 @@ func (p *Parts) open(ctx context.Context) (err error) {
 // Close gives back what Open took, last first.
 func (p *Parts) Close() error {
 	var all error
-	for i := len(p.stop) - 1; i >= 0; i-- {
-		all = errors.Join(all, p.stop[i]())
+	for _, stop := range slices.Backward(p.stop) {
+		all = errors.Join(all, stop())
 	}
 	p.stop = nil
 	return all
@@ -149,19 +151,20 @@ func (p *Parts) sameConfig(state checkpoint.State) error {
 	if len(differences) == 0 {
 		return nil
 	}
-	return &ConfigChanged{Name: p.Config.Name, Differences: differences}
+	return &ConfigChangedError{Name: p.Config.Name, Differences: differences}
 }
 
-// ConfigChanged says that the file is not the one that the migration was created with.
-type ConfigChanged struct {
+// ConfigChangedError says that the file is not the one that the migration was created with.
+type ConfigChangedError struct {
 	Name        string
 	Differences []migration.Difference
 }
 
-func (e *ConfigChanged) Error() string {
-	text := fmt.Sprintf("the configuration differs from what was recorded when %q was created:", e.Name)
+func (e *ConfigChangedError) Error() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "the configuration differs from what was recorded when %q was created:", e.Name)
 	for _, d := range e.Differences {
-		text += fmt.Sprintf("\n  %s: recorded %q, now %q", d.Field, d.Recorded, d.Now)
+		fmt.Fprintf(&text, "\n  %s: recorded %q, now %q", d.Field, d.Recorded, d.Now)
 	}
-	return text
+	return text.String()
 }

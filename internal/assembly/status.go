@@ -91,7 +91,7 @@ func (p *Parts) watchStatus(ctx context.Context, every time.Duration, show func(
 		now, err := p.Status(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // the person who watched has seen enough
 			}
 			return err
 		}

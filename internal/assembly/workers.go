@@ -39,7 +39,7 @@ type worker struct {
 // interrupted turns the end of ctx while a worker was still joining into what it is to a worker: the end.
 func interrupted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // that is the point
 	}
 	return err
 }

@@ -52,8 +52,9 @@ func New(c Config) *Worker {
 // Run reads the shards whose hash mod workPartitions is among partitions until ctx ends, and returns nil then. It
 // returns an error of class Fatal, reason gap, when the stream has lost something.
 func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) error {
+	w.Facts.Renew()
 	group, groupCtx := errgroup.WithContext(ctx)
-	pen := checkpoint.NewPen(w.write)
+	pen := checkpoint.NewPen(w.write, w.retrying("write facts"))
 	group.Go(func() error { return pen.Run(groupCtx) })
 	group.Go(func() error {
 		owned := func(shard string) bool {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -27,7 +28,7 @@ type SegmentFact struct {
 }
 
 // further orders facts about one segment. Each of them is true; the further one saves more work.
-func (f SegmentFact) further(o SegmentFact) bool {
+func (f SegmentFact) further(o SegmentFact) bool { //nolint:unused // merge calls it
 	return cmp.Or(cmp.Compare(f.Generation, o.Generation), boolCompare(f.Done, o.Done), cmp.Compare(f.Pages, o.Pages),
 		cmp.Compare(f.Items, o.Items)) > 0
 }
@@ -50,13 +51,15 @@ type ShardFact struct {
 	Behind    time.Duration `json:"behind,omitempty"`
 }
 
-// further orders facts about one shard by what is published; with equal progress the one confirmed later.
-func (f ShardFact) further(o ShardFact) bool {
-	return cmp.Or(cmp.Compare(f.Generation, o.Generation), boolCompare(f.Done, o.Done), cmp.Compare(f.Position, o.Position),
-		f.Confirmed.Compare(o.Confirmed)) > 0
+// further orders facts about one shard by what is published; with equal progress a gap stays, and else the one
+// confirmed later counts. Of two creates at once, one may have seen the shard open and the other closed: then it is
+// read, for the earlier one may have been the start.
+func (f ShardFact) further(o ShardFact) bool { //nolint:unused // merge calls it
+	return cmp.Or(cmp.Compare(f.Generation, o.Generation), boolCompare(o.Before, f.Before), boolCompare(f.Done, o.Done),
+		cmp.Compare(f.Position, o.Position), boolCompare(f.Gap != "", o.Gap != ""), f.Confirmed.Compare(o.Confirmed)) > 0
 }
 
-func boolCompare(a, b bool) int {
+func boolCompare(a, b bool) int { //nolint:unused // further calls it
 	switch {
 	case a == b:
 		return 0
@@ -77,11 +80,14 @@ type written[F any] struct {
 type Facts struct {
 	log    Log
 	writer string        // unique to this process
+	turn   atomic.Int64  // distinguishes the names under which this process writes
 	stale  time.Duration // how old another writer's fact must be before it may be cleared
 	pen    chan struct{} // holds one token: appends of this writer are one after the other
 
-	mu       sync.Mutex
-	next     int64
+	reading chan struct{} // holds one token, which guards next
+	next    int64
+
+	mu       sync.Mutex                                 // held across no I/O
 	segments map[string]map[string]written[SegmentFact] // by subject, by writer
 	shards   map[string]map[string]written[ShardFact]
 }
@@ -90,17 +96,33 @@ type Facts struct {
 // for ever: a name used twice would let one process erase what the other knows. stale is the migration's grace.
 func NewFacts(log Log, writer string, stale time.Duration) *Facts {
 	return &Facts{
-		log: log, writer: writer, stale: stale, pen: make(chan struct{}, 1),
+		log: log, writer: writer, stale: stale, pen: make(chan struct{}, 1), reading: make(chan struct{}, 1),
 		segments: map[string]map[string]written[SegmentFact]{},
 		shards:   map[string]map[string]written[ShardFact]{},
 	}
 }
 
+// Renew lets this process write under a name that it has not used before. A worker calls it when it begins an
+// assignment: another owner may be about to clear what was written during an earlier one.
+func (f *Facts) Renew() { f.turn.Add(1) }
+
+func (f *Facts) name() string { return f.writer + "." + strconv.FormatInt(f.turn.Load(), 10) }
+
 // Refresh reads what has been appended since the last time.
 func (f *Facts) Refresh(ctx context.Context) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	next, err := f.log.Read(ctx, f.next, f.fold)
+	select {
+	case f.reading <- struct{}{}:
+		defer func() { <-f.reading }()
+	case <-ctx.Done():
+		return fmt.Errorf("read facts: %w", context.Cause(ctx))
+	}
+	next, err := f.log.Read(ctx, f.next, func(e Entry) error {
+		if err := f.fold(e); err != nil {
+			return err
+		}
+		f.next = e.Offset + 1
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("read facts: %w", err)
 	}
@@ -111,11 +133,12 @@ func (f *Facts) Refresh(ctx context.Context) error {
 // fold takes one entry into the view. An entry that cannot be read stops the worker: skipping it could
 // make a capture start too early or a scan too late (invariant 6).
 func (f *Facts) fold(e Entry) error {
-	f.next = e.Offset + 1
 	subject, writer, ok := strings.Cut(string(e.Key), "@")
 	if !ok {
 		return fmt.Errorf("fact at offset %d: key %q names no writer", e.Offset, e.Key)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch {
 	case strings.HasPrefix(subject, "segment/"):
 		return foldFact(f.segments, subject, writer, e)
@@ -125,7 +148,7 @@ func (f *Facts) fold(e Entry) error {
 	return fmt.Errorf("fact at offset %d: unknown kind of key %q", e.Offset, e.Key)
 }
 
-func foldFact[F any](facts map[string]map[string]written[F], subject, writer string, e Entry) error {
+func foldFact[F interface{ further(F) bool }](facts map[string]map[string]written[F], subject, writer string, e Entry) error {
 	if e.Value == nil {
 		delete(facts[subject], writer)
 		return nil
@@ -138,6 +161,11 @@ func foldFact[F any](facts map[string]map[string]written[F], subject, writer str
 	}
 	if facts[subject] == nil {
 		facts[subject] = map[string]written[F]{}
+	}
+	// Invariant 6: the view may hold a further one already, put there by a write that a reading of older entries
+	// overlapped.
+	if known, ok := facts[subject][writer]; ok && known.fact.further(fact) {
+		fact = known.fact
 	}
 	facts[subject][writer] = written[F]{fact, e.Time}
 	return nil
@@ -219,7 +247,8 @@ func writeFacts[F interface{ further(F) bool }](
 	case <-ctx.Done():
 		return fmt.Errorf("write facts: %w", context.Cause(ctx))
 	}
-	facts = advancing(f, view, facts, subject)
+	name := f.name()
+	facts = advancing(f, view, facts, subject, name)
 	if len(facts) == 0 {
 		return nil
 	}
@@ -229,53 +258,87 @@ func writeFacts[F interface{ further(F) bool }](
 		if err != nil {
 			return fmt.Errorf("encode fact %s: %w", subject(fact), err)
 		}
-		entries = append(entries, Entry{Key: []byte(subject(fact) + "@" + f.writer), Value: value})
+		entries = append(entries, Entry{Key: []byte(subject(fact) + "@" + name), Value: value})
 	}
 	if err := f.log.Append(ctx, entries...); err != nil {
+		// Invariant 6: what failed may arrive later than what is written next. Under the same name it would replace it.
+		f.Renew()
 		return fmt.Errorf("write facts: %w", err)
 	}
-	now := time.Now()
-	f.mu.Lock()
-	var clear []Entry
-	for _, fact := range facts {
-		s := subject(fact)
-		if view[s] == nil {
-			view[s] = map[string]written[F]{}
-		}
-		view[s][f.writer] = written[F]{fact, now}
-		clear = append(clear, superseded(s, f.writer, fact, view[s], now.Add(-f.stale))...)
-	}
-	f.mu.Unlock()
-	if len(clear) == 0 {
-		return nil
-	}
-	if err := f.log.Append(ctx, clear...); err != nil {
-		return fmt.Errorf("clear superseded facts: %w", err)
-	}
-	return nil
+	note(f, view, facts, subject, name)
+	return clearSuperseded(ctx, f, view, facts, subject, name)
 }
 
-// advancing keeps the facts that are further than what this writer has said already. A key holds one fact of a
-// writer, so a late goroutine's shorter one would replace a further one (invariant 6); what it says is true
-// already, so leaving it out loses nothing.
+// advancing keeps the facts that are further than what this writer has said already under this name. A key holds one
+// fact, so a late goroutine's shorter one would replace a further one (invariant 6); what it says is true already, so
+// leaving it out loses nothing.
 func advancing[F interface{ further(F) bool }](
-	f *Facts, view map[string]map[string]written[F], facts []F, subject func(F) string,
+	f *Facts, view map[string]map[string]written[F], facts []F, subject func(F) string, name string,
 ) []F {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var keep []F
 	for _, fact := range facts {
-		if mine, ok := view[subject(fact)][f.writer]; !ok || fact.further(mine.fact) {
+		if mine, ok := view[subject(fact)][name]; !ok || fact.further(mine.fact) {
 			keep = append(keep, fact)
 		}
 	}
 	return keep
 }
 
+// note takes durable facts of this writer into the view.
+func note[F any](f *Facts, view map[string]map[string]written[F], facts []F, subject func(F) string, name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	for _, fact := range facts {
+		s := subject(fact)
+		if view[s] == nil {
+			view[s] = map[string]written[F]{}
+		}
+		view[s][name] = written[F]{fact, now}
+	}
+}
+
+// clearSuperseded erases what these facts, durable now, have made superfluous.
+func clearSuperseded[F interface{ further(F) bool }](
+	ctx context.Context, f *Facts, view map[string]map[string]written[F], facts []F, subject func(F) string, name string,
+) error {
+	list := func() (erase []Entry) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, fact := range facts {
+			s := subject(fact)
+			erase = append(erase, superseded(s, name, fact, view[s], time.Now().Add(-f.stale))...)
+		}
+		return erase
+	}
+	if len(list()) == 0 {
+		return nil
+	}
+	if err := f.Refresh(ctx); err != nil { // the others may have written since
+		return fmt.Errorf("clear superseded facts: %w", err)
+	}
+	erase := list()
+	if len(erase) == 0 {
+		return nil
+	}
+	if err := f.log.Append(ctx, erase...); err != nil {
+		return fmt.Errorf("clear superseded facts: %w", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range erase {
+		s, writer, _ := strings.Cut(string(e.Key), "@")
+		delete(view[s], writer)
+	}
+	return nil
+}
+
 // superseded lists the erasures of other writers' facts about one subject. Two things must hold: ours, now
-// durable, is as far; and the other has not written since before. A writer that still lives writes more often
-// than that, and one that was frozen for longer stops by itself before it writes again: so nothing further
-// than ours can arrive before the erasure and be lost by it (invariant 6).
+// durable, is as far; and the other has not written since before. A name is used for one assignment only, whose
+// owner writes more often than that or has lost it; one that was frozen for longer stops by itself before it writes
+// again: so nothing further than ours can arrive before the erasure and be lost by it (invariant 6).
 func superseded[F interface{ further(F) bool }](subject, writer string, ours F, facts map[string]written[F], before time.Time) []Entry {
 	var clear []Entry
 	for other, w := range facts {

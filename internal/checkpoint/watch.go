@@ -85,7 +85,9 @@ func (w *Watch) State() State {
 func (w *Watch) Fresh() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if age := time.Since(w.read); age > w.limit {
+	// The monotonic clock may stand still while the machine is suspended; the wall clock does not.
+	age := max(time.Since(w.read), time.Now().Round(0).Sub(w.read.Round(0)))
+	if age > w.limit {
 		return &fault.Error{
 			Class: fault.Fatal, Reason: "control-unread",
 			What:   fmt.Sprintf("the control log could not be read for %s, more than half of the grace", age.Round(time.Millisecond)),

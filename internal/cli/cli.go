@@ -19,6 +19,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
@@ -121,6 +122,9 @@ func report(err error, name string, w io.Writer) int {
 		return Usage
 	}
 	if _, ok := errors.AsType[*migration.Problems](err); ok {
+		return Usage
+	}
+	if _, ok := errors.AsType[*assembly.ConfigChangedError](err); ok {
 		return Usage
 	}
 	if _, ok := errors.AsType[*fault.Error](err); ok {

@@ -30,8 +30,9 @@ func canonicalNext(b []byte, in *jsontext.Decoder, set bool) ([]byte, error) {
 		return jsontext.AppendQuote(b, token.String())
 	case 't', 'f', 'n':
 		return append(b, token.String()...), nil
+	default:
+		return b, fmt.Errorf("a value of kind %s is not DynamoDB JSON", token.Kind())
 	}
-	return b, fmt.Errorf("a value of kind %s is not DynamoDB JSON", token.Kind())
 }
 
 func canonicalObject(b []byte, in *jsontext.Decoder) ([]byte, error) {

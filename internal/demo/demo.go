@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
@@ -104,8 +105,8 @@ func (r *run) all(ctx context.Context) error {
 	r.end()
 	wrong := err != nil || !r.Naive && !r.report.OK()
 	err = errors.Join(err, r.workers.abandon())
-	for i := len(r.closings) - 1; i >= 0; i-- {
-		err = errors.Join(err, r.closings[i]())
+	for _, closing := range slices.Backward(r.closings) {
+		err = errors.Join(err, closing())
 	}
 	if r.dir == "" {
 		return err
@@ -133,7 +134,7 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	}
 	r.closings = append(r.closings, kafka.Close)
 	r.server = embedded.New(embedded.Options{Shards: shards, Region: region})
-	endpoint, err := r.server.Start()
+	endpoint, err := r.server.Start() //nolint:contextcheck // to listen on loopback does not wait
 	if err != nil {
 		return fmt.Errorf("start the embedded DynamoDB: %w", err)
 	}

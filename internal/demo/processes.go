@@ -24,7 +24,7 @@ type Process struct {
 // StartProcess starts argv with env on top of this process's environment. What it writes to standard error is kept,
 // the last of it.
 func StartProcess(name string, argv []string, env []string) (*Process, error) {
-	p := &Process{Name: name, cmd: exec.Command(argv[0], argv[1:]...), log: &tail{}, done: make(chan struct{})}
+	p := &Process{Name: name, cmd: exec.Command(argv[0], argv[1:]...), log: &tail{}, done: make(chan struct{})} //nolint:noctx // it is killed by name, or with its parent
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = p.log
 	p.cmd.SysProcAttr = diesWithParent()

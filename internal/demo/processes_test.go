@@ -72,15 +72,15 @@ func TestProcessFails(t *testing.T) {
 }
 
 func TestTailIsTheEnd(t *testing.T) {
-	var log tail
+	var kept tail
 	for i := range 400_000 {
-		n, err := log.Write([]byte(strconv.Itoa(100_000+i) + "\n"))
+		n, err := kept.Write([]byte(strconv.Itoa(100_000+i) + "\n"))
 		require.NoError(t, err)
 		require.Equal(t, 7, n)
 	}
-	require.Equal(t, "499998\n499999\n", log.last(14))
-	require.Len(t, log.last(tailBytes), tailBytes)
-	require.LessOrEqual(t, log.buf.Len(), 2*tailBytes)
+	require.Equal(t, "499998\n499999\n", kept.last(14))
+	require.Len(t, kept.last(tailBytes), tailBytes)
+	require.LessOrEqual(t, kept.buf.Len(), 2*tailBytes)
 }
 
 // newFleet is a fleet whose snapshot workers do one thing and whose streamers do another.

@@ -140,12 +140,3 @@ func consumed(answer []byte) float64 {
 
 // unitsOf is what a write of so many bytes costs, where the database does not say.
 func unitsOf(size int) float64 { return float64(max(1, (size+1023)/1024)) }
-
-// one is the result of every row of a call that failed as a whole.
-func one(err error, n int) []apply.Result {
-	results := make([]apply.Result, n)
-	for i := range results {
-		results[i].Err = err
-	}
-	return results
-}

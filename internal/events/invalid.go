@@ -18,7 +18,7 @@ const (
 )
 
 // Invalid is a record that cannot be applied, whatever is tried.
-type Invalid struct {
+type Invalid struct { //nolint:errname // an event is invalid; so reads where it is used
 	Reason Reason
 	Detail string
 	Err    error // the cause, or nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -44,9 +45,9 @@ type Record struct {
 
 // Header returns the value of the last header called key.
 func (r Record) Header(key string) (string, bool) {
-	for i := len(r.Headers) - 1; i >= 0; i-- {
-		if r.Headers[i].Key == key {
-			return string(r.Headers[i].Value), true
+	for _, h := range slices.Backward(r.Headers) {
+		if h.Key == key {
+			return string(h.Value), true
 		}
 	}
 	return "", false

@@ -153,7 +153,7 @@ func (t *tree) of(v Value) (Value, bool) {
 		return v, true
 	}
 	out := Value{Kind: v.Kind}
-	switch v.Kind { //nolint:exhaustive // nothing else has parts
+	switch v.Kind { // nothing else has parts
 	case Map:
 		out.Map = Item{}
 		for s, child := range t.children {

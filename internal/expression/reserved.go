@@ -44,7 +44,7 @@ WITHOUT WORK WRAPPED WRITE YEAR ZONE`)
 
 func words(text string) map[string]bool {
 	set := map[string]bool{}
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		set[word] = true
 	}
 	return set

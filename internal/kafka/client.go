@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -24,6 +25,7 @@ type Options struct {
 	// SessionTimeout is how long a member may be silent before its partitions go to others; 0 is 10 s. Brokers
 	// refuse less than their group.min.session.timeout.ms, 6 s by default.
 	SessionTimeout time.Duration
+	Logger         *slog.Logger // hears of what is tried again; nil is silence
 	// Dial, when set, replaces the network; for tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -48,6 +50,7 @@ func Open(o Options) (*Client, error) {
 		return nil, errors.New("kafka: no brokers")
 	}
 	o.SessionTimeout = cmp.Or(o.SessionTimeout, 10*time.Second)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	transport := &kafkago.Transport{
 		Dial: o.Dial, DialTimeout: dialTimeout, ClientID: o.ClientID, TLS: o.TLS, SASL: o.SASL,
 		MetadataTTL: 2 * time.Second, // a moved leader is found again this fast

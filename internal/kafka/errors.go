@@ -34,12 +34,15 @@ func classify(err error, what string) error {
 	case kafkago.MessageSizeTooLarge, kafkago.RecordListTooLarge:
 		e.Class = fault.Record
 	case kafkago.TopicAuthorizationFailed, kafkago.GroupAuthorizationFailed, kafkago.ClusterAuthorizationFailed,
-		kafkago.SASLAuthenticationFailed, kafkago.UnsupportedSASLMechanism, kafkago.IllegalSASLState, kafkago.SecurityDisabled:
+		kafkago.BrokerAuthorizationFailed, kafkago.SASLAuthenticationFailed, kafkago.UnsupportedSASLMechanism, kafkago.IllegalSASLState, kafkago.SecurityDisabled:
 		e.Class, e.Advice = fault.Fatal, "check kafka.sasl in the configuration and the principal's ACLs"
 	case kafkago.InvalidTopic, kafkago.InvalidPartitionNumber, kafkago.InvalidReplicationFactor, kafkago.InvalidConfiguration,
 		kafkago.PolicyViolation, kafkago.InvalidRequest, kafkago.UnsupportedVersion, kafkago.InvalidGroupId,
-		kafkago.InvalidSessionTimeout, kafkago.InconsistentGroupProtocol, kafkago.OffsetOutOfRange:
+		kafkago.InvalidSessionTimeout, kafkago.InconsistentGroupProtocol, kafkago.OffsetOutOfRange, kafkago.OffsetMetadataTooLarge,
+		kafkago.InvalidCommitOffsetSize, kafkago.InvalidRequiredAcks, kafkago.InvalidRecord, kafkago.InvalidTimestamp,
+		kafkago.UnsupportedForMessageFormat, kafkago.UnsupportedCompressionType:
 		e.Class = fault.Fatal
+	default: // a leader that moves, a coordinator that loads, replicas that are missing: it may pass
 	}
 	return e
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 
 	kafkago "github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/fetch"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -16,29 +16,76 @@ import (
 
 var _ apply.Log = (*Client)(nil)
 
-// Fetch implements apply.Log.
+// maxExpansion bounds what one fetch returns, as a multiple of what was asked for: brokers count compressed bytes.
+const maxExpansion = 4
+
+// Fetch implements apply.Log. Records of a transaction are returned once it has been committed, and never if it was
+// aborted.
 func (c *Client) Fetch(ctx context.Context, from events.TopicPartition, offset int64, maxBytes int) (apply.Batch, error) {
+	batch, _, err := c.fetch(ctx, from, offset, maxBytes, kafkago.ReadCommitted)
+	return batch, err
+}
+
+// fetch is Fetch. It reports true if the broker has no batch of records at all at or behind the offset that it may
+// show under this isolation.
+func (c *Client) fetch(
+	ctx context.Context, from events.TopicPartition, offset int64, maxBytes int, isolation kafkago.IsolationLevel,
+) (apply.Batch, bool, error) {
 	what := fmt.Sprintf("fetch %s@%d", from, offset)
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	response, err := c.client.Fetch(ctx, &kafkago.FetchRequest{
-		Topic: from.Topic, Partition: from.Partition, Offset: offset,
-		MinBytes: 1, MaxBytes: int64(maxBytes), MaxWait: fetchWait,
+	answer, err := c.fetchOnce(ctx, from, offset, int32(min(maxBytes, math.MaxInt32)), isolation)
+	switch {
+	case errors.Is(err, kafkago.OffsetOutOfRange):
+		return apply.Batch{}, false, c.outOfRange(ctx, from, offset)
+	case err != nil:
+		return apply.Batch{}, false, classify(err, what)
+	}
+	d := decoding{
+		batch: apply.Batch{Next: offset, End: answer.HighWatermark},
+		from:  from, room: maxExpansion * maxBytes, aborted: newAborted(answer.AbortedTransactions),
+	}
+	if answer.RecordSet.Records == nil {
+		return d.batch, true, nil
+	}
+	if err := d.read(answer.RecordSet.Records); err != nil {
+		return apply.Batch{}, false, classify(err, what)
+	}
+	return d.batch, false, nil
+}
+
+// fetchOnce makes one request for one partition. It does what kafka-go's own Fetch does, but that hides which
+// transactions were aborted.
+func (c *Client) fetchOnce(
+	ctx context.Context, from events.TopicPartition, offset int64, maxBytes int32, isolation kafkago.IsolationLevel,
+) (*fetch.ResponsePartition, error) {
+	message, err := c.transport.RoundTrip(ctx, c.client.Addr, &fetch.Request{
+		ReplicaID: -1, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: maxBytes,
+		IsolationLevel: int8(isolation), SessionID: -1, SessionEpoch: -1,
+		Topics: []fetch.RequestTopic{{
+			Topic: from.Topic,
+			Partitions: []fetch.RequestPartition{{
+				Partition: int32(from.Partition), CurrentLeaderEpoch: -1, FetchOffset: offset, LogStartOffset: -1, PartitionMaxBytes: maxBytes,
+			}},
+		}},
 	})
 	if err != nil {
-		return apply.Batch{}, classify(err, what)
+		return nil, err
 	}
+	response, ok := message.(*fetch.Response)
 	switch {
-	case errors.Is(response.Error, kafkago.OffsetOutOfRange):
-		return apply.Batch{}, c.outOfRange(ctx, from, offset)
-	case response.Error != nil:
-		return apply.Batch{}, classify(response.Error, what)
+	case !ok:
+		return nil, fmt.Errorf("an answer of type %T", message)
+	case response.ErrorCode != 0:
+		return nil, kafkago.Error(response.ErrorCode)
+	case len(response.Topics) != 1 || len(response.Topics[0].Partitions) != 1:
+		return nil, errors.New("an answer without the partition") // a broker's quota answers so
 	}
-	batch := apply.Batch{Next: offset, End: response.HighWatermark}
-	if err := read(response.Records, from, &batch); err != nil {
-		return apply.Batch{}, classify(err, what)
+	answer := &response.Topics[0].Partitions[0]
+	if answer.ErrorCode != 0 {
+		return nil, kafkago.Error(answer.ErrorCode)
 	}
-	return batch, nil
+	return answer, nil
 }
 
 // outOfRange says what an offset that is not there means. Invariant 4: it is never moved.
@@ -48,95 +95,16 @@ func (c *Client) outOfRange(ctx context.Context, from events.TopicPartition, off
 		return err
 	}
 	e := &fault.Error{Class: fault.Fatal, Reason: "offset-out-of-range", Err: kafkago.OffsetOutOfRange}
-	if offset < start {
-		e.What = fmt.Sprintf("records %d to %d of %s have been deleted before they were applied", offset, start-1, from)
+	switch {
+	case offset < start:
+		e.What = fmt.Sprintf("records %d to %d of %s have been deleted before they were applied; the log starts at %d", offset, start-1, from, start)
 		e.Advice = "they are lost to this migration: check who shortened the topic's retention, then create the migration anew"
-	} else {
+	case offset > end:
 		e.What = fmt.Sprintf("%s ends at %d, and everything before %d was applied: the brokers have lost acknowledged records", from, end, offset)
 		e.Advice = "check the brokers' disks and unclean leader elections, then create the migration anew"
+	default:
+		// Two answers that contradict each other: one of them came from a broker that was behind.
+		e.Class, e.What = fault.Retry, fmt.Sprintf("fetch %s@%d, with the log from %d to %d", from, offset, start, end)
 	}
 	return e
-}
-
-// read appends what a response holds to batch, and moves batch.Next behind it. Records before Next, which brokers
-// return with their batch, are left out; so are the markers of transactions, which are no records.
-func read(reader kafkago.RecordReader, from events.TopicPartition, batch *apply.Batch) error {
-	switch r := reader.(type) {
-	case *protocol.RecordStream:
-		for _, part := range r.Records {
-			if err := read(part, from, batch); err != nil {
-				return err
-			}
-		}
-		return nil
-	case *protocol.ControlBatch:
-		for {
-			record, err := r.ReadControlRecord()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			batch.Next = max(batch.Next, record.Offset+1)
-		}
-	}
-	for {
-		record, err := reader.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if record.Offset < batch.Next {
-			continue // already fetched: the broker sends whole batches
-		}
-		own, err := fromKafka(record, from)
-		if err != nil {
-			return err
-		}
-		batch.Records = append(batch.Records, own)
-		batch.Next = record.Offset + 1
-	}
-}
-
-func fromKafka(r *kafkago.Record, from events.TopicPartition) (events.Record, error) {
-	own := events.Record{TopicPartition: from, Offset: r.Offset, Time: r.Time}
-	var err error
-	if own.Key, err = all(r.Key); err != nil {
-		return own, err
-	}
-	if own.Value, err = all(r.Value); err != nil {
-		return own, err
-	}
-	if len(r.Headers) > 0 {
-		own.Headers = make([]events.Header, len(r.Headers))
-		for i, h := range r.Headers {
-			own.Headers[i] = events.Header{Key: h.Key, Value: h.Value}
-		}
-	}
-	return own, nil
-}
-
-// all reads the bytes into memory of their own: kafka-go reuses its pages. Null stays nil.
-func all(b kafkago.Bytes) ([]byte, error) {
-	if b == nil {
-		return nil, nil
-	}
-	own := make([]byte, b.Len())
-	if _, err := io.ReadFull(b, own); err != nil {
-		return nil, fmt.Errorf("read record: %w", err)
-	}
-	return own, b.Close()
-}
-
-// rewind returns bytes that are read from their beginning.
-func rewind(b kafkago.Bytes) kafkago.Bytes {
-	if s, ok := b.(io.Seeker); ok {
-		if _, err := s.Seek(0, io.SeekStart); err == nil {
-			return b
-		}
-	}
-	return b
 }

@@ -57,7 +57,7 @@ func (c *Client) generations(ctx context.Context, group *kafkago.ConsumerGroup, 
 		generation, err := group.Next(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the end was asked for
 		case err != nil:
 			// A coordinator that loads, a broker that went away: the group goes on trying, so this does too.
 			// That the group has moved on only means to join again.

@@ -2,11 +2,14 @@ package kafka
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
 // Log is one topic of one partition: the facts, or the control log.
@@ -24,11 +27,11 @@ func (c *Client) Log(topic string) *Log {
 
 // Append implements checkpoint.Log.
 func (l *Log) Append(ctx context.Context, entries ...checkpoint.Entry) error {
-	records := make([]kafkago.Record, len(entries))
+	records := make([]events.Record, len(entries))
 	for i, e := range entries {
-		records[i] = toKafka(e.Key, e.Value, nil)
+		records[i] = events.Record{Key: e.Key, Value: e.Value}
 	}
-	_, err := l.client.produce(ctx, l.id.Topic, l.id.Partition, records, 0)
+	_, err := l.client.produce(ctx, l.id, records, 0)
 	return err
 }
 
@@ -41,23 +44,48 @@ func (l *Log) Read(ctx context.Context, from int64, visit func(checkpoint.Entry)
 	if err != nil {
 		return from, err
 	}
-	next := max(from, start) // what compaction took from the front had been superseded
+	if from < start {
+		if err := l.deleted(ctx, from, start); err != nil {
+			return from, err
+		}
+	}
+	next := max(from, start)
 	for next < end {
-		batch, err := l.client.Fetch(ctx, l.id, next, logFetchBytes)
+		// Uncommitted: nobody opens transactions here, and a foreign one must not hide what is behind it.
+		batch, nothing, err := l.client.fetch(ctx, l.id, next, logFetchBytes, kafkago.ReadUncommitted)
 		if err != nil {
 			return from, err
 		}
 		for _, r := range batch.Records {
+			if r.Offset >= end {
+				return end, nil // appended since
+			}
 			if err := visit(checkpoint.Entry{Offset: r.Offset, Time: r.Time, Key: r.Key, Value: r.Value}); err != nil {
 				return from, err
 			}
 		}
-		if batch.Next == next {
-			// Compaction took everything from here on to wherever the next record is; a broker answers with it
-			// as soon as an offset behind the hole is asked for.
-			batch.Next++
+		switch {
+		case nothing && batch.End >= end:
+			return end, nil // compaction took everything from here to the end
+		case batch.Next == next:
+			next++ // a batch without the record at next: compaction took it
+		default:
+			next = batch.Next
 		}
-		next = batch.Next
 	}
 	return next, nil
+}
+
+// deleted decides what it means that a log no longer begins where it was to be read from: compaction takes only what
+// was superseded, but a log that is not compacted has lost a part of its history (invariant 4).
+func (l *Log) deleted(ctx context.Context, from, start int64) error {
+	policy, err := l.client.setting(ctx, l.id.Topic, "cleanup.policy")
+	if err != nil || strings.Contains(policy, "compact") {
+		return err
+	}
+	return &fault.Error{
+		Class: fault.Fatal, Reason: "offset-out-of-range", Err: kafkago.OffsetOutOfRange,
+		What:   fmt.Sprintf("records %d to %d of %s have been deleted", from, start-1, l.id),
+		Advice: "the migration's history is incomplete: check who shortened the topic's retention, then create the migration anew",
+	}
 }

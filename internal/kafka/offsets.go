@@ -1,10 +1,13 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	kafkago "github.com/segmentio/kafka-go"
 
@@ -133,15 +136,8 @@ func (c *Client) commit(ctx context.Context, group, member string, generation in
 // ResetToStart commits offset 0 for every partition of the topics, for a replay. The broker refuses it while the
 // group has members.
 func (c *Client) ResetToStart(ctx context.Context, group string, topics ...string) error {
-	members, err := c.Members(ctx, group)
-	if err != nil {
+	if err := c.empty(ctx, group); err != nil {
 		return err
-	}
-	if len(members) > 0 {
-		return &fault.Error{
-			Class: fault.Fatal, Reason: "group-not-empty", What: fmt.Sprintf("group %s has %d members, the first is %s", group, len(members), members[0].Client),
-			Advice: "stop all streamers first",
-		}
 	}
 	progress := map[events.TopicPartition]apply.Progress{}
 	for _, topic := range topics {
@@ -153,5 +149,25 @@ func (c *Client) ResetToStart(ctx context.Context, group string, topics ...strin
 			progress[events.TopicPartition{Topic: topic, Partition: p}] = apply.Progress{}
 		}
 	}
-	return c.commit(ctx, group, "", -1, progress)
+	err := c.commit(ctx, group, "", -1, progress)
+	if errors.Is(err, apply.ErrFenced) {
+		return cmp.Or(c.empty(ctx, group), err) // somebody joined meanwhile
+	}
+	return err
+}
+
+// empty is nil for a group without members, else an error that names them.
+func (c *Client) empty(ctx context.Context, group string) error {
+	members, err := c.Members(ctx, group)
+	if err != nil || len(members) == 0 {
+		return err
+	}
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = fmt.Sprintf("%s on %s", m.Client, m.Host)
+	}
+	return &fault.Error{
+		Class: fault.Fatal, Reason: "group-not-empty",
+		What: fmt.Sprintf("group %s has %d members: %s", group, len(members), strings.Join(names, ", ")), Advice: "stop all streamers first",
+	}
 }

@@ -2,7 +2,9 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
@@ -11,25 +13,21 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
-// maxProduceBytes bounds one produce request. A larger record goes alone.
+// maxProduceBytes bounds one produce request, before compression. A larger record goes alone.
 const maxProduceBytes = 2 << 20
 
 // Publish returns a function that appends records to a topic, each to the partition of its key, compressed with
 // zstd. It returns nil once all of them are acknowledged by all in-sync replicas. Retries are made inside, for ctx's
-// life, of what was not acknowledged only; a lost acknowledgement is a duplicate.
+// life, of what was not acknowledged only; a lost acknowledgement is a duplicate. A record that the topic refuses as
+// too large is an error of class Record. The records are only read, until the function returns.
 func (c *Client) Publish(topic string, partitions int) func(context.Context, []events.Record) error {
 	return func(ctx context.Context, records []events.Record) error {
-		byPartition := make([][]kafkago.Record, partitions)
-		for _, r := range records {
-			n := events.PartitionOf(r.Key, partitions)
-			byPartition[n] = append(byPartition[n], toKafka(r.Key, r.Value, r.Headers))
-		}
 		group, ctx := errgroup.WithContext(ctx)
-		for n, part := range byPartition {
+		for n, part := range split(records, partitions) {
 			if len(part) > 0 {
 				group.Go(func() error {
-					return fault.Do(ctx, nil, func(ctx context.Context) error {
-						rest, err := c.produce(ctx, topic, n, part, kafkago.Zstd)
+					return fault.Do(ctx, c.retrying(topic, n), func(ctx context.Context) error {
+						rest, err := c.produce(ctx, events.TopicPartition{Topic: topic, Partition: n}, part, kafkago.Zstd)
 						part = rest
 						return err
 					})
@@ -40,41 +38,61 @@ func (c *Client) Publish(topic string, partitions int) func(context.Context, []e
 	}
 }
 
-func toKafka(key, value []byte, headers []events.Header) kafkago.Record {
-	r := kafkago.Record{Key: kafkago.NewBytes(key), Value: kafkago.NewBytes(value)}
-	if len(headers) > 0 {
-		r.Headers = make([]kafkago.Header, len(headers))
-		for i, h := range headers {
-			r.Headers[i] = kafkago.Header{Key: h.Key, Value: h.Value}
-		}
+// retrying says that a partition is not taking what is published.
+func (c *Client) retrying(topic string, partition int) func(error, time.Duration) {
+	return func(err error, wait time.Duration) {
+		c.options.Logger.Warn("publish will be tried again", "topic", topic, "partition", partition, "wait", wait, "error", err)
 	}
-	return r
+}
+
+// split is the records of each partition, in their order.
+func split(records []events.Record, partitions int) [][]events.Record {
+	of, counts := make([]int, len(records)), make([]int, partitions)
+	for i := range records {
+		of[i] = events.PartitionOf(records[i].Key, partitions)
+		counts[of[i]]++
+	}
+	all, parts := make([]events.Record, len(records)), make([][]events.Record, partitions)
+	start := 0
+	for n, count := range counts {
+		parts[n] = all[start:start:(start + count)]
+		start += count
+	}
+	for i, n := range of {
+		parts[n] = append(parts[n], records[i])
+	}
+	return parts
 }
 
 // produce appends records to one partition, request after request, and returns those that were not acknowledged.
 func (c *Client) produce(
-	ctx context.Context, topic string, partition int, records []kafkago.Record, compression kafkago.Compression,
-) (rest []kafkago.Record, err error) {
+	ctx context.Context, to events.TopicPartition, records []events.Record, compression kafkago.Compression,
+) (rest []events.Record, err error) {
+	most := len(records)
 	for len(records) > 0 {
-		n := fitting(records)
-		if err := c.produceOnce(ctx, topic, partition, records[:n], compression); err != nil {
+		n := fitting(records[:min(most, len(records))])
+		err := c.produceOnce(ctx, to, records[:n], compression)
+		switch {
+		case err != nil && n > 1 && tooLarge(err):
+			most = n / 2 // the topic's limit is below ours: each record alone may pass
+		case err != nil:
 			return records, err
+		default:
+			records = records[n:]
 		}
-		records = records[n:]
 	}
 	return nil, nil
 }
 
+func tooLarge(err error) bool {
+	return errors.Is(err, kafkago.MessageSizeTooLarge) || errors.Is(err, kafkago.RecordListTooLarge)
+}
+
 // fitting is how many of the first records go into one request.
-func fitting(records []kafkago.Record) int {
+func fitting(records []events.Record) int {
 	size := 0
-	for i, r := range records {
-		for _, b := range [...]kafkago.Bytes{r.Key, r.Value} {
-			if b != nil {
-				size += b.Len()
-			}
-		}
-		if size > maxProduceBytes {
+	for i := range records {
+		if size += records[i].Size(); size > maxProduceBytes {
 			return max(1, i)
 		}
 	}
@@ -82,18 +100,17 @@ func fitting(records []kafkago.Record) int {
 }
 
 func (c *Client) produceOnce(
-	ctx context.Context, topic string, partition int, records []kafkago.Record, compression kafkago.Compression,
+	ctx context.Context, to events.TopicPartition, records []events.Record, compression kafkago.Compression,
 ) error {
-	// A retry reads the records again from their beginning.
-	batch := make([]kafkago.Record, len(records))
-	for i, r := range records {
-		batch[i] = r
-		batch[i].Key, batch[i].Value = rewind(r.Key), rewind(r.Value)
+	what := fmt.Sprintf("append %d records to %s", len(records), to)
+	if len(records) == 1 {
+		what = fmt.Sprintf("append a record of about %d bytes to %s", records[0].Size(), to)
 	}
-	what := fmt.Sprintf("append %d records to %s/%d", len(records), topic, partition)
 	response, err := c.client.Produce(ctx, &kafkago.ProduceRequest{
-		Topic: topic, Partition: partition, RequiredAcks: kafkago.RequireAll,
-		Compression: compression, Records: kafkago.NewRecordReader(batch...),
+		Topic: to.Topic, Partition: to.Partition, RequiredAcks: kafkago.RequireAll,
+		// A request that was given up may still be read by the connection's goroutine while the next try is under
+		// way, so each try has a reader of its own.
+		Compression: compression, Records: newRecordReader(records),
 	})
 	if err != nil {
 		return classify(err, what)

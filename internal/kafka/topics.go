@@ -32,8 +32,12 @@ type TopicSpec struct {
 	Replication    int // 0 leaves it to the brokers
 }
 
-// maxMessageBytes holds any record: an item of 400 KB, made of many small values, is several MB of JSON.
-const maxMessageBytes = 16 << 20
+const (
+	// maxMessageBytes holds any record: an item of 400 KB, made of many small values, is several MB of JSON.
+	maxMessageBytes = 16 << 20
+	// maxDeadBytes holds any of those with the headers that it gains in the dlq.
+	maxDeadBytes = maxMessageBytes + 1<<20
+)
 
 func entry(name, value string) kafkago.ConfigEntry {
 	return kafkago.ConfigEntry{ConfigName: name, ConfigValue: value}
@@ -41,8 +45,11 @@ func entry(name, value string) kafkago.ConfigEntry {
 
 // configs are the topics as DESIGN section 4 has them.
 func (s TopicSpec) configs() []kafkago.TopicConfig {
-	forever := []kafkago.ConfigEntry{entry("retention.ms", "-1"), entry("retention.bytes", "-1")}
-	data := append([]kafkago.ConfigEntry{entry("max.message.bytes", strconv.Itoa(maxMessageBytes))}, forever...)
+	// The broker's own default may be compaction, which would take rows.
+	forever := []kafkago.ConfigEntry{entry("cleanup.policy", "delete"), entry("retention.ms", "-1"), entry("retention.bytes", "-1")}
+	upTo := func(bytes int) []kafkago.ConfigEntry {
+		return append([]kafkago.ConfigEntry{entry("max.message.bytes", strconv.Itoa(bytes))}, forever...)
+	}
 	// kafka-go reads a topic that is compacted and compressed in an endless loop, so the facts are not compressed.
 	facts := []kafkago.ConfigEntry{entry("cleanup.policy", "compact"), entry("compression.type", "uncompressed")}
 	topic := func(name string, partitions int, entries []kafkago.ConfigEntry) kafkago.TopicConfig {
@@ -53,9 +60,9 @@ func (s TopicSpec) configs() []kafkago.TopicConfig {
 		return kafkago.TopicConfig{Topic: name, NumPartitions: partitions, ReplicationFactor: replication, ConfigEntries: entries}
 	}
 	return []kafkago.TopicConfig{
-		topic(s.Topics.Snapshot, s.Partitions, data),
-		topic(s.Topics.Live, s.Partitions, data),
-		topic(s.Topics.DLQ, 1, data),
+		topic(s.Topics.Snapshot, s.Partitions, upTo(maxMessageBytes)),
+		topic(s.Topics.Live, s.Partitions, upTo(maxMessageBytes)),
+		topic(s.Topics.DLQ, 1, upTo(maxDeadBytes)),
 		topic(s.Topics.Work, s.WorkPartitions, nil),
 		topic(s.Topics.Facts, 1, facts),
 		topic(s.Topics.Control, 1, forever),
@@ -120,4 +127,26 @@ func (c *Client) partitions(ctx context.Context, topic string) (int, error) {
 		return len(t.Partitions), nil
 	}
 	return 0, classify(kafkago.UnknownTopicOrPartition, what)
+}
+
+// setting is the value of one setting of a topic.
+func (c *Client) setting(ctx context.Context, topic, name string) (string, error) {
+	what := fmt.Sprintf("read setting %s of topic %s", name, topic)
+	response, err := c.client.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{Resources: []kafkago.DescribeConfigRequestResource{
+		{ResourceType: kafkago.ResourceTypeTopic, ResourceName: topic, ConfigNames: []string{name}},
+	}})
+	if err != nil {
+		return "", classify(err, what)
+	}
+	for _, r := range response.Resources {
+		if r.Error != nil {
+			return "", classify(r.Error, what)
+		}
+		for _, e := range r.ConfigEntries {
+			if e.ConfigName == name {
+				return e.ConfigValue, nil
+			}
+		}
+	}
+	return "", classify(kafkago.Unknown, what+": no answer")
 }

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"errors"
 	"os"
 	"testing"
 
@@ -92,7 +93,7 @@ func FuzzParse(f *testing.F) {
 			require.NotNil(t, c)
 			return
 		}
-		problems, ok := err.(*Problems)
+		problems, ok := errors.AsType[*Problems](err)
 		require.True(t, ok)
 		for _, p := range problems.List {
 			require.Positive(t, p.Line)

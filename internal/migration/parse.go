@@ -273,8 +273,9 @@ func wanted(v reflect.Value) string {
 		return "a number"
 	case reflect.Bool:
 		return "true or false"
+	default:
+		return "a text"
 	}
-	return "a text"
 }
 
 func kindOf(n ast.Node) string {

@@ -24,7 +24,7 @@ func (p Problem) String() string {
 }
 
 // Problems is everything that is wrong with a file, in the order of the lines.
-type Problems struct{ List []Problem }
+type Problems struct{ List []Problem } //nolint:errname // the problems of a file; so reads where it is used
 
 func (p *Problems) Error() string {
 	lines := make([]string, len(p.List))

@@ -54,6 +54,7 @@ func New(c Config) *Worker {
 // Run reads the segments s whose s mod workPartitions is among partitions, each from its furthest fact, and then
 // waits for the end of ctx; it returns nil then, and before it only an error.
 func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) error {
+	w.Facts.Renew()
 	if err := fault.Do(ctx, w.retrying("read facts"), w.Facts.Refresh); err != nil {
 		return ignoreEnd(ctx, err)
 	}
@@ -63,7 +64,7 @@ func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) 
 	rand.Shuffle(len(segments), func(i, j int) { segments[i], segments[j] = segments[j], segments[i] })
 
 	group, groupCtx := errgroup.WithContext(ctx)
-	pen := checkpoint.NewPen(w.write)
+	pen := checkpoint.NewPen(w.write, w.retrying("write facts"))
 	group.Go(func() error { return pen.Run(groupCtx) })
 	group.Go(func() error {
 		readers, ctx := errgroup.WithContext(groupCtx)

@@ -110,7 +110,7 @@ func lastPort(dir string) (int, bool) {
 	if err != nil {
 		return 0, false
 	}
-	probe, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", text))
+	probe, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", text)) //nolint:noctx // on loopback it does not wait
 	if err != nil {
 		return 0, false
 	}
@@ -145,7 +145,7 @@ func running(dir string) (string, bool) {
 		return "", false
 	}
 	address := strings.TrimSpace(string(text))
-	conn, err := net.DialTimeout("tcp", address, time.Second)
+	conn, err := net.DialTimeout("tcp", address, time.Second) //nolint:noctx // a second at the most
 	if err != nil {
 		return "", false
 	}

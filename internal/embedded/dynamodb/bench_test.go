@@ -21,6 +21,7 @@ func send(b *testing.B, transport http.RoundTripper, target, body string) int {
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 x")
 	answer, err := transport.RoundTrip(r)
 	require.NoError(b, err)
+	defer answer.Body.Close()
 	require.Equal(b, http.StatusOK, answer.StatusCode)
 	return int(answer.ContentLength)
 }

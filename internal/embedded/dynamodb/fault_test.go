@@ -2,6 +2,7 @@ package dynamodb_test
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"testing"
@@ -204,9 +205,9 @@ func TestRefusals(t *testing.T) {
 		}
 		answer, err := s.Transport().RoundTrip(r)
 		require.NoError(t, err, name)
-		body := make([]byte, answer.ContentLength)
-		_, err = answer.Body.Read(body)
+		body, err := io.ReadAll(answer.Body)
 		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
 		require.Equal(t, http.StatusBadRequest, answer.StatusCode)
 		require.Contains(t, string(body), c.want, name)
 		require.NotEmpty(t, answer.Header.Get("X-Amz-Crc32"))

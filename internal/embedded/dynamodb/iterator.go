@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -179,7 +180,7 @@ func (st *stream) read(i iterator, limit int) (records []record, done bool, err 
 	if len(records) > limit {
 		return records[:limit:limit], false, nil
 	}
-	return records[:len(records):len(records)], !sh.open(), nil
+	return slices.Clip(records), !sh.open(), nil
 }
 
 // encode makes the wire form of a record with what the stream's view shows.

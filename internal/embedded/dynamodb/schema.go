@@ -95,15 +95,6 @@ func sortBytes(v expression.Value) string {
 	return v.Text
 }
 
-// keyOf is the key attributes of an item.
-func (s schema) keyOf(item expression.Item) expression.Item {
-	key := expression.Item{}
-	for _, a := range s {
-		key[a.name] = item[a.name]
-	}
-	return key
-}
-
 // keyJSON is the key attributes of item as JSON in the schema's order, or nil if one is missing.
 func (s schema) keyJSON(item expression.Item) []byte {
 	b := []byte{'{'}
