@@ -73,6 +73,9 @@ func (c *Client) Progress(ctx context.Context, group string, topics ...string) (
 	if err != nil {
 		return nil, classify(err, what)
 	}
+	if errors.Is(response.Error, kafkago.GroupIdNotFound) {
+		return map[events.TopicPartition]apply.Progress{}, nil // nobody has committed yet
+	}
 	if response.Error != nil {
 		return nil, classify(response.Error, what)
 	}
