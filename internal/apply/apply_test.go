@@ -143,15 +143,15 @@ func TestLiveGoesBeforeSnapshot(t *testing.T) {
 		}
 		w.append(liveAt(0), change("s199", 100, "v")) // waits as a snapshot row until now
 		r.finish()
-		order := ""
+		var order strings.Builder
 		for _, calls := range w.calls {
 			if calls[0].insert {
-				order += "s"
+				order.WriteString("s")
 			} else {
-				order += "l"
+				order.WriteString("l")
 			}
 		}
-		require.Equal(t, "ss"+strings.Repeat("l", 21)+"ssssss", order)
+		require.Equal(t, "ss"+strings.Repeat("l", 21)+"ssssss", order.String())
 		require.Equal(t, 1, w.most)
 		require.Equal(t, int64(1), w.counts().Superseded, "the read of a row that has changed meanwhile is not written")
 	})

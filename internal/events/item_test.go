@@ -95,21 +95,22 @@ func TestItemKeepsBytes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		names := rapid.SliceOfNDistinct(strangeStrings, 0, 12, func(s string) string { return s }).Draw(t, "names")
 		values := make([]string, len(names))
-		text := space(t) + "{"
+		var text strings.Builder
+		text.WriteString(space(t) + "{")
 		for i, name := range names {
 			values[i] = typedValue(t, 3)
 			if i > 0 {
-				text += ","
+				text.WriteString(",")
 			}
-			text += space(t) + quoted(t, name) + space(t) + ":" + space(t) + values[i] + space(t)
+			text.WriteString(space(t) + quoted(t, name) + space(t) + ":" + space(t) + values[i] + space(t))
 		}
-		text += "}" + space(t)
+		text.WriteString("}" + space(t))
 
-		raw := []byte(text)
+		raw := []byte(text.String())
 		item, err := d.Item(raw)
-		require.NoError(t, err, text)
-		require.Equal(t, text, string(raw), "decoding must not write to its input")
-		require.Equal(t, text, string(item.Raw))
+		require.NoError(t, err, text.String())
+		require.Equal(t, text.String(), string(raw), "decoding must not write to its input")
+		require.Equal(t, text.String(), string(item.Raw))
 		require.Len(t, item.Attributes, len(names))
 		for i, a := range item.Attributes {
 			require.Equal(t, names[i], a.Name)
