@@ -113,13 +113,18 @@ func (w *Worker) segment(ctx context.Context, segment int, pen *checkpoint.Pen[c
 	if !ok {
 		fact = checkpoint.SegmentFact{Generation: w.Generation, Segment: segment, Total: w.Segments}
 	}
-	var (
-		mu       sync.Mutex
-		frontier checkpoint.Frontier[checkpoint.SegmentFact]
-	)
+	// A page holds its slot until it and all before it are acknowledged: that bounds what is held, and what is read a
+	// second time after a crash (invariant 8).
+	slots := make(chan struct{}, w.PagesInFlight)
+	var mu sync.Mutex
+	frontier := checkpoint.Frontier[checkpoint.SegmentFact]{Passed: func(checkpoint.SegmentFact) { <-slots }}
 	pages, ctx := errgroup.WithContext(ctx)
-	pages.SetLimit(w.PagesInFlight) // the bound on what is read and not acknowledged
-	for !fact.Done && ctx.Err() == nil {
+	for !fact.Done {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return pages.Wait()
+		}
 		page, err := w.scan(ctx, segment, fact.LastKey)
 		if err != nil {
 			return cmp.Or(pages.Wait(), err)

@@ -1,0 +1,82 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/checkpoint/checkpointtest"
+)
+
+// Three workers' closers, one close, and that only when every segment of this generation is done.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		control, log := &checkpointtest.Log{}, &checkpointtest.Log{}
+		_, err := checkpoint.NewControl(control, "create").Append(t.Context(),
+			checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 2, Segments: 2}})
+		require.NoError(t, err)
+		pen := checkpoint.NewFacts(log, "w", time.Minute)
+		done := func(generation uint32, segment, total int) {
+			require.NoError(t, pen.WriteSegments(t.Context(), checkpoint.SegmentFact{Generation: generation, Segment: segment, Total: total, Done: true}))
+		}
+		var (
+			all    sync.WaitGroup
+			mu     sync.Mutex
+			asked  int
+			closed int
+		)
+		for _, name := range []string{"a", "b", "c"} {
+			c := &Closer{
+				Facts: checkpoint.NewFacts(log, name, time.Minute), Control: checkpoint.NewControl(control, name), Generation: 2, Segments: 2,
+				Ends: func(context.Context) (map[int]int64, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					if asked++; asked == 1 {
+						return nil, moment
+					}
+					return map[int]int64{0: 7}, nil
+				},
+			}
+			all.Go(func() {
+				require.NoError(t, c.Run(t.Context()))
+				mu.Lock()
+				defer mu.Unlock()
+				closed++
+			})
+		}
+		done(2, 0, 2)
+		done(1, 1, 2) // of another generation
+		done(2, 1, 4) // of another cut
+		time.Sleep(time.Minute)
+		require.Zero(t, asked)
+		require.Zero(t, closed)
+		done(2, 1, 2)
+		all.Wait()
+		require.Equal(t, 3, closed)
+		state, err := checkpoint.NewControl(control, "reader").Refresh(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, map[int]int64{0: 7}, state.Ends())
+		require.Equal(t, 2, state.Accepted)
+	})
+}
+
+func TestCloseEndsWithErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("no such topic")
+		control, log := &checkpointtest.Log{}, &checkpointtest.Log{}
+		c := &Closer{
+			Facts: checkpoint.NewFacts(log, "a", time.Minute), Control: checkpoint.NewControl(control, "a"), Generation: 1,
+			Ends: func(context.Context) (map[int]int64, error) { return nil, broken },
+		}
+		require.ErrorIs(t, c.Run(t.Context()), broken)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.NoError(t, c.Run(ctx))
+	})
+}
