@@ -59,11 +59,11 @@ func TestPenKeepsTheNewest(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		time.Sleep(time.Minute)
+		cancel()
+		require.NoError(t, <-ended)
 		require.Less(t, len(paper.writes), 20, "newer facts take the place of those that wait")
 		require.Equal(t, []int{99}, paper.writes[len(paper.writes)-1])
 		require.Equal(t, []error{away}, paper.told)
-		cancel()
-		require.NoError(t, <-ended)
 	})
 }
 

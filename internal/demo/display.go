@@ -73,15 +73,10 @@ type bars struct {
 	bars     map[string]*mpb.Bar
 }
 
-// say writes above the bars.
+// say takes the bars down, so that no line is lost among them; the next show puts them up again below it.
 func (b *bars) say(format string, args ...any) {
-	if b.progress == nil {
-		b.lines.say(format, args...)
-		return
-	}
-	above := *b.lines
-	above.out = b.progress
-	above.say(format, args...)
+	b.end()
+	b.lines.say(format, args...)
 }
 
 func (b *bars) show(gauges ...gauge) {
