@@ -1,0 +1,77 @@
+// Bench measures Crossfade's workers against the bare loop that one would write without them: the AWS SDK and kafka-go
+// as they come, no checkpoints, no order, no dead letters. Both sides of a pair do the same work on the same embedded
+// parts, in turns, and what arrived is counted after every run.
+//
+//	snapshot        snapshot.Worker           Scan, then kafka-go's Writer
+//	apply-snapshot  apply.Worker              kafka-go's Reader, then BatchWriteItem without a condition
+//	apply-live      apply.Worker              kafka-go's Reader, then PutItem if the stored version is lower
+//	capture         capture.Worker            GetRecords, then kafka-go's Writer
+//
+// The embedded parts run in this process and take most of its time, so a ratio says what a worker costs beside a
+// database and a broker that answer at once; it says nothing about the rows a second of real ones. The bare loops have
+// the same segments, shards, partitions, goroutines, connections, compression and acknowledgements.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// command is the flags.
+type command struct {
+	Rounds int      `default:"5" help:"Counted rounds of each pair; one more before them is not counted."`
+	Rows   int      `default:"20000" help:"Rows of a run."`
+	Pair   []string `help:"Only these pairs: snapshot, apply-snapshot, apply-live, capture."`
+	Cities string   `default:"testdata/cities.jsonl.gz" help:"Where the rows come from."`
+	JSON   bool     `help:"Print the results, each round too, as JSON."`
+}
+
+func main() {
+	c := &command{}
+	kong.Parse(c, kong.Name("bench"), kong.Description("Measures the workers against bare loops of the AWS SDK and of kafka-go."))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := c.run(ctx, os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func (c *command) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if c.Rounds < 1 || c.Rows < 1 {
+		return fmt.Errorf("%d rounds of %d rows: both must be positive", c.Rounds, c.Rows)
+	}
+	pairs, err := choose(c.Pair)
+	if err != nil {
+		return err
+	}
+	rows, err := readCities(c.Cities, c.Rows)
+	if err != nil {
+		return err
+	}
+	if err := useNoAccount(); err != nil {
+		return err
+	}
+	var results []result
+	for _, p := range pairs {
+		r, err := p.measure(ctx, rows, c.Rounds, stderr)
+		if err != nil {
+			return fmt.Errorf("pair %s: %w", p.name, err)
+		}
+		results = append(results, r)
+	}
+	if c.JSON {
+		encoder := json.NewEncoder(stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(results)
+	}
+	return table(stdout, results)
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/demo"
+	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/embedded/broker"
+	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/kafka"
+)
+
+// What both sides of every pair have.
+const (
+	region     = "us-east-1"
+	partitions = 12 // of a data topic
+	segments   = 8  // of a scan, all at once
+	shards     = 4  // of the stream
+	inFlight   = 16 // calls to the new table at once
+	grace      = 10 * time.Minute
+)
+
+var attributes = dynamodb.Attributes{
+	Version: "crossfade_version", Deleted: "crossfade_deleted", Shard: "crossfade_shard", Tombstone: "crossfade_tombstone",
+}
+
+// useNoAccount keeps the SDK away from whatever this machine is set up for.
+func useNoAccount() error {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_SESSION_TOKEN": "",
+		"AWS_PROFILE": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+		"AWS_EC2_METADATA_DISABLED": "true", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parts are the broker and the database that the runs of a pair share, and our client of the broker.
+type parts struct {
+	rows     cities
+	broker   string
+	endpoint string
+	kafka    *kafka.Client
+	names    int // given out, so that every run has topics and tables of its own
+	closings []func() error
+}
+
+func openParts(rows cities) (*parts, error) {
+	p := &parts{rows: rows}
+	if err := p.open(); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+func (p *parts) open() error {
+	b, err := broker.Start("")
+	if err != nil {
+		return fmt.Errorf("start the embedded broker: %w", err)
+	}
+	p.closings = append(p.closings, b.Close)
+	p.broker = b.Address()
+	server := embedded.New(embedded.Options{Shards: shards, Region: region})
+	if p.endpoint, err = server.Start(); err != nil {
+		return fmt.Errorf("start the embedded DynamoDB: %w", err)
+	}
+	p.closings = append(p.closings, server.Close)
+	if p.kafka, err = kafka.Open(kafka.Options{Brokers: []string{p.broker}, ClientID: "bench"}); err != nil {
+		return err
+	}
+	p.closings = append(p.closings, p.kafka.Close)
+	return nil
+}
+
+func (p *parts) close() error {
+	var all error
+	for _, closing := range slices.Backward(p.closings) {
+		all = errors.Join(all, closing())
+	}
+	return all
+}
+
+func (p *parts) name() string {
+	p.names++
+	return fmt.Sprintf("bench-%d", p.names)
+}
+
+// bareClients are the SDK's clients as a careful user sets them up: enough idle connections, else its defaults.
+func (p *parts) bareClients(ctx context.Context) (*sdk.Client, *dynamodbstreams.Client, error) {
+	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*inFlight, inFlight
+	})
+	loaded, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithHTTPClient(client))
+	if err != nil {
+		return nil, nil, err
+	}
+	loaded.BaseEndpoint = &p.endpoint
+	return sdk.NewFromConfig(loaded), dynamodbstreams.NewFromConfig(loaded), nil
+}
+
+// table makes an empty table and opens it as the workers do.
+func (p *parts) table(ctx context.Context) (*dynamodb.Table, error) {
+	t, err := dynamodb.Open(ctx, dynamodb.Options{Table: p.name(), Region: region, Endpoint: p.endpoint, MaxConnections: inFlight})
+	if err != nil {
+		return nil, err
+	}
+	name := t.Name()
+	input := &sdk.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest}
+	for i, key := range schema {
+		kind := []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i]
+		input.KeySchema = append(input.KeySchema, types.KeySchemaElement{AttributeName: &key.Name, KeyType: kind})
+		input.AttributeDefinitions = append(input.AttributeDefinitions,
+			types.AttributeDefinition{AttributeName: &key.Name, AttributeType: types.ScalarAttributeType(key.Type)})
+	}
+	_, err = t.SDK().CreateTable(ctx, input)
+	return t, err
+}
+
+// fill writes all rows to a table.
+func (p *parts) fill(ctx context.Context, t *dynamodb.Table) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(inFlight)
+	into := demo.SDKTable{Client: t.SDK(), Name: t.Name()}
+	const chunk = 500
+	for from := 0; from < len(p.rows); from += chunk {
+		group.Go(func() error { return into.Load(ctx, p.rows, from, min(from+chunk, len(p.rows))) })
+	}
+	return group.Wait()
+}
+
+// checkTable counts what arrived in a table, and removes the table.
+func (p *parts) checkTable(ctx context.Context, t *dynamodb.Table) error {
+	var found atomic.Int64
+	err := t.Items(ctx, segments, func([]byte) error {
+		found.Add(1)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if int(found.Load()) != len(p.rows) {
+		return fmt.Errorf("%d rows are in the table, not %d", found.Load(), len(p.rows))
+	}
+	name := t.Name()
+	_, err = t.SDK().DeleteTable(ctx, &sdk.DeleteTableInput{TableName: &name})
+	return err
+}
+
+// checkTopic counts what arrived in a topic.
+func (p *parts) checkTopic(ctx context.Context, topic string) error {
+	ends, err := p.kafka.EndOffsets(ctx, topic)
+	if err != nil {
+		return err
+	}
+	found := int64(0)
+	for _, end := range ends {
+		found += end
+	}
+	if int(found) != len(p.rows) {
+		return fmt.Errorf("%d records are in %s, not %d", found, topic, len(p.rows))
+	}
+	return nil
+}
+
+// migration is the topics of a migration that has been created, and what its workers ask of its control log.
+type migration struct {
+	topics kafka.Topics
+	facts  *checkpoint.Facts
+	watch  *checkpoint.Watch
+}
+
+func (p *parts) migration(ctx context.Context) (*migration, error) {
+	name := p.name()
+	m := &migration{topics: kafka.TopicsOf(name)}
+	err := p.kafka.CreateTopics(ctx, kafka.TopicSpec{Topics: m.topics, Partitions: partitions, WorkPartitions: 1})
+	if err != nil {
+		return nil, err
+	}
+	control := checkpoint.NewControl(p.kafka.Log(m.topics.Control), name)
+	if _, err := control.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	created := &checkpoint.Created{Generation: 1, KeySchema: schema, Partitions: partitions, WorkPartitions: 1, Segments: segments}
+	if _, err := control.Append(ctx, checkpoint.ControlEntry{Created: created}); err != nil {
+		return nil, err
+	}
+	m.facts = checkpoint.NewFacts(p.kafka.Log(m.topics.Facts), name, grace)
+	m.watch, err = checkpoint.NewWatch(ctx, control, grace)
+	return m, err
+}
+
+// watched runs a worker beside the watch, as a process does.
+func (m *migration) watched(run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return m.watch.Run(ctx) })
+		group.Go(func() error { return run(ctx) })
+		return group.Wait()
+	}
+}
