@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -108,10 +110,12 @@ type run struct {
 	partitions []*partition
 	lanes      *lanes
 	fetchBytes int64
+	refused    atomic.Int64   // writes to be tried again, since the last line about them
+	refusals   rate.Sometimes // paces those lines: a table that is away refuses thousands of keys
 }
 
 func (w *Worker) newRun(assigned map[events.TopicPartition]Progress) *run {
-	r := &run{Worker: w, lanes: newLanes(newPace(w.InFlight, w.Units, time.Now()))}
+	r := &run{Worker: w, refusals: rate.Sometimes{Interval: time.Second}, lanes: newLanes(newPace(w.InFlight, w.Units, time.Now()))}
 	// Two budgets, so that a backlog of one topic cannot keep the other out.
 	snapshot, live := newBudget(w.MaxBytes/2), newBudget(w.MaxBytes/2)
 	for id, start := range assigned {

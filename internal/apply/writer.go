@@ -118,7 +118,11 @@ func (r *run) settle(h holding, result Result) error {
 	case fault.Retry:
 		attempts, wait := r.lanes.retry(h)
 		if attempts > 3 {
-			r.Logger.Warn("write will be tried again", "key", string(j.event.Key), "attempts", attempts, "wait", wait, "error", result.Err)
+			r.refused.Add(1)
+			r.refusals.Do(func() {
+				r.Logger.Warn("writes will be tried again", "writes", r.refused.Swap(0),
+					"key", string(j.event.Key), "attempts", attempts, "wait", wait, "error", result.Err)
+			})
 		}
 		return nil
 	case fault.Record:
