@@ -189,11 +189,12 @@ func TestInsertOfRowsThatNeedAPut(t *testing.T) {
 	t.Parallel()
 	table, _, f := newTable(t, embedded.Options{})
 	target := NewTarget(table, schema, names, Versioned)
-	wide := `{"pk":{"S":"wide"},"sk":{"N":"1"}`
+	var wide strings.Builder
+	wide.WriteString(`{"pk":{"S":"wide"},"sk":{"N":"1"}`)
 	for i := range 400 {
-		wide += fmt.Sprintf(`,"attribute number %03d":{"NULL":true}`, i)
+		fmt.Fprintf(&wide, `,"attribute number %03d":{"NULL":true}`, i)
 	}
-	key, item := decoded(t, wide+"}")
+	key, item := decoded(t, wide.String()+"}")
 	results := target.Insert(t.Context(), []events.Event{
 		write(t, "a", "1", version(5)), {Key: key, Op: events.Write, Item: item, Version: version(5)}, write(t, "b", "2", version(5)),
 	})

@@ -118,32 +118,53 @@ func wait(p *process, ask func(context.Context) error) error {
 // streamed tables is slow with the next ones.
 func DynamoDB(t testing.TB) string {
 	t.Helper()
+	p, endpoint, err := startDynamoDB(jars(t, "dynamodb"), t.TempDir())
+	if err != nil {
+		t.Fatalf("services: start DynamoDB Local: %v", err)
+	}
+	t.Cleanup(p.kill)
+	return endpoint
+}
+
+// SharedDynamoDB returns the endpoint of the DynamoDB Local that this test process shares, and starts it for the first
+// test. It is for the tests that make their own tables and delete them.
+func SharedDynamoDB(t testing.TB) string {
+	t.Helper()
 	lib := jars(t, "dynamodb")
-	dir := t.TempDir()
+	database.Do(func() {
+		if database.dir, database.err = os.MkdirTemp("", "crossfade-dynamodb"); database.err == nil {
+			database.process, database.address, database.err = startDynamoDB(lib, database.dir)
+		}
+	})
+	if database.err != nil {
+		t.Fatalf("services: start DynamoDB Local: %v", database.err)
+	}
+	return database.address
+}
+
+func startDynamoDB(lib, dir string) (*process, string, error) {
 	var last error
 	for range attempts {
 		port, err := freePort()
 		if err != nil {
-			t.Fatal(err)
+			return nil, "", err
 		}
 		log, err := os.Create(filepath.Join(dir, fmt.Sprintf("dynamodb-%d.log", port)))
 		if err != nil {
-			t.Fatal(err)
+			return nil, "", err
 		}
 		p, err := start(log, "-Xmx1g", "-Djava.library.path="+lib, "-cp", filepath.Join(lib, "*"),
 			"software.amazon.dynamodb.services.local.main.ServerRunner", "-inMemory", "-sharedDb", "-disableTelemetry", "-port", fmt.Sprint(port))
 		if err != nil {
-			t.Fatal(err)
+			return nil, "", err
 		}
 		endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
 		if last = wait(p, func(ctx context.Context) error { return listTables(ctx, endpoint) }); last == nil {
-			t.Cleanup(p.kill)
-			return endpoint
+			return p, endpoint, nil
 		}
 		p.kill()
 	}
-	t.Fatalf("services: start DynamoDB Local: %v", last)
-	return ""
+	return nil, "", last
 }
 
 // listTables asks for something: the port alone does not say that it is DynamoDB who listens.
@@ -152,6 +173,7 @@ func listTables(ctx context.Context, endpoint string) error {
 	if err != nil {
 		return err
 	}
+	request.Close = true // no connection stays behind for a leak detector to find
 	request.Header.Set("X-Amz-Target", "DynamoDB_20120810.ListTables")
 	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
@@ -166,23 +188,30 @@ func listTables(ctx context.Context, endpoint string) error {
 	return nil
 }
 
-// broker is the Kafka of this test process.
-var broker struct {
+// shared is a service that the tests of this process share.
+type shared struct {
 	sync.Once
 	process *process
-	dir     string
+	dir     string // in the system's folder for temporary files
 	address string
 	err     error
 }
 
-// Main runs the tests of a package and ends the Kafka that they have shared. For TestMain.
+var broker, database shared
+
+func (s *shared) end() {
+	if s.process != nil {
+		s.process.kill()
+	}
+	if s.dir != "" {
+		_ = os.RemoveAll(s.dir)
+	}
+}
+
+// Main runs the tests of a package and ends the services that they have shared. For TestMain.
 func Main(m *testing.M) int {
-	defer func() {
-		if broker.process != nil {
-			broker.process.kill()
-			_ = os.RemoveAll(broker.dir) // in the system's folder for temporary files
-		}
-	}()
+	defer broker.end()
+	defer database.end()
 	return m.Run()
 }
 

@@ -21,11 +21,15 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/services"
 )
 
-const endpointVariable = "CROSSFADE_DYNAMODB_ENDPOINT"
+func TestMain(m *testing.M) { goleak.VerifyTestMain(suite{m}) }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// suite ends DynamoDB Local before leaks are looked for.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int { return services.Main(s.M) }
 
 // target is a server that the tests run on.
 type target struct {
@@ -43,14 +47,13 @@ func on(t *testing.T, test func(t *testing.T, db target)) {
 		server := dynamodb.New(dynamodb.Options{})
 		test(t, newTarget(server.Transport(), "http://dynamodb.test", false))
 	})
-	if endpoint := os.Getenv(endpointVariable); endpoint != "" {
-		t.Run("local", func(t *testing.T) {
-			t.Parallel()
-			transport := &http.Transport{}
-			t.Cleanup(transport.CloseIdleConnections)
-			test(t, newTarget(transport, endpoint, true))
-		})
-	}
+	t.Run("local", func(t *testing.T) {
+		t.Parallel()
+		endpoint := services.SharedDynamoDB(t)
+		transport := &http.Transport{}
+		t.Cleanup(transport.CloseIdleConnections)
+		test(t, newTarget(transport, endpoint, true))
+	})
 }
 
 func newTarget(transport http.RoundTripper, endpoint string, local bool) target {
