@@ -132,7 +132,7 @@ func SharedDynamoDB(t testing.TB) string {
 	t.Helper()
 	lib := jars(t, "dynamodb")
 	database.Do(func() {
-		if database.dir, database.err = os.MkdirTemp("", "crossfade-dynamodb"); database.err == nil {
+		if database.dir, database.err = os.MkdirTemp("", "crossfade-dynamodb"); database.err == nil { //nolint:usetesting // it outlives this test
 			database.process, database.address, database.err = startDynamoDB(lib, database.dir)
 		}
 	})
