@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
 
@@ -169,6 +171,34 @@ func TestApp(t *testing.T) {
 	c, err = demo.Compare(t.Context(), w.old, w.new, schema, w.names(), app.Deleted)
 	require.NoError(t, err)
 	require.Zero(t, c.Markers)
+
+	documented(t, w)
+}
+
+// documented runs the kcat command of docs/WIRE.md as it is written there, but for the address and the topic.
+func documented(t *testing.T, w *world) {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/WIRE.md")
+	require.NoError(t, err)
+	var script strings.Builder
+	for line := range strings.Lines(string(page)) {
+		if command, is := strings.CutPrefix(line, "    "); is && (strings.HasPrefix(command, "printf") || script.Len() > 0) {
+			script.WriteString(command)
+		} else if script.Len() > 0 {
+			break
+		}
+	}
+	text := strings.NewReplacer("127.0.0.1:9092", w.brokers, "orders.live", kafka.TopicsOf(w.config.Name).Live).Replace(script.String())
+	require.Contains(t, text, "kcat -P -b "+w.brokers)
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", text).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	w.quiet(2 * time.Minute)
+	found, err := w.new.SDK().GetItem(t.Context(), &sdk.GetItemInput{
+		TableName: new(w.new.Name()), ConsistentRead: new(true),
+		Key: map[string]types.AttributeValue{"country": &types.AttributeValueMemberS{Value: "AD"}, "cityId": &types.AttributeValueMemberN{Value: "1"}},
+	})
+	require.NoError(t, err)
+	require.Equal(t, &types.AttributeValueMemberS{Value: "x"}, found.Item["name"])
 }
 
 // badKeys are the keys of the records that bad publishes, and the reasons for which they end in the dlq.

@@ -9,10 +9,10 @@ type Config struct {
 	File string `yaml:"-"`
 
 	Name       string        `yaml:"name" required:"true" doc:"Names the migration, its Kafka topics and its consumer groups. Letters, digits, '.', '_' and '-', at most 200."`
-	Source     Side          `yaml:"source" required:"true" doc:"The old table."`
-	Target     Side          `yaml:"target" required:"true" doc:"The new table. It must exist, with the same key schema."`
-	Kafka      Kafka         `yaml:"kafka" required:"true" doc:"Where the records and the durable state live: brokers, or embedded."`
-	Live       Live          `yaml:"live" doc:"Where live changes come from."`
+	Source     Side          `yaml:"source" required:"true" example:"{dynamodb: {table: orders, region: eu-west-1}}" doc:"The old table."`
+	Target     Side          `yaml:"target" required:"true" example:"{dynamodb: {table: orders-v2, region: eu-west-1}}" doc:"The new table. It must exist, with the same key schema."`
+	Kafka      Kafka         `yaml:"kafka" required:"true" example:"{brokers: [\"127.0.0.1:9092\"]} or {embedded: {dir: ./orders-data}}" doc:"Where the records and the durable state live: brokers, or embedded."`
+	Live       Live          `yaml:"live" example:"{from: stream}" doc:"Where live changes come from."`
 	Snapshot   Snapshot      `yaml:"snapshot" doc:"How the old table is read."`
 	Apply      Apply         `yaml:"apply" doc:"How the new table is written."`
 	Attributes Attributes    `yaml:"attributes" doc:"Names of our attributes on items of the new table. Change them if your items use one of these names."`
@@ -21,7 +21,7 @@ type Config struct {
 
 // Side is one of the two databases.
 type Side struct {
-	DynamoDB DynamoDB `yaml:"dynamodb" required:"true" doc:"An Amazon DynamoDB table. Credentials come from the AWS default chain."`
+	DynamoDB DynamoDB `yaml:"dynamodb" required:"true" example:"{table: orders, region: eu-west-1}" doc:"An Amazon DynamoDB table. Credentials come from the AWS default chain."`
 }
 
 // DynamoDB is one table.
@@ -36,7 +36,7 @@ type DynamoDB struct {
 // Kafka is the cluster. Exactly one of Brokers and Embedded is set.
 type Kafka struct {
 	Brokers        []string `yaml:"brokers" doc:"Bootstrap brokers, each host:port."`
-	Embedded       Embedded `yaml:"embedded" doc:"A broker inside the process, in place of brokers; for one machine."`
+	Embedded       Embedded `yaml:"embedded" example:"{dir: ./orders-data}" doc:"A broker inside the process, in place of brokers; for one machine."`
 	TLS            TLS      `yaml:"tls" doc:"Encryption of the connections to the brokers."`
 	SASL           SASL     `yaml:"sasl" doc:"Authentication to the brokers."`
 	Partitions     int      `yaml:"partitions" default:"12" min:"1" max:"10000" doc:"Partitions of the snapshot topic and of the live topic."`

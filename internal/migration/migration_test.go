@@ -49,6 +49,13 @@ m.yaml:7:8: grace: must be a duration such as 10m or 30s, not "soon"
 m.yaml:8:1: surprise: unknown name; known are apply, attributes, grace, kafka, live, name, snapshot, source, target`)
 }
 
+func TestBareWords(t *testing.T) {
+	_, err := Parse("m.yaml", []byte("name: orders\nsource: orders\ntarget: {dynamodb: {table: orders-v2}}\nkafka: embedded\nlive: app\n"))
+	require.EqualError(t, err, `m.yaml:2:9: source: must be a mapping of names to values such as {dynamodb: {table: orders, region: eu-west-1}}, not "orders"
+m.yaml:4:8: kafka: must be a mapping of names to values such as {brokers: ["127.0.0.1:9092"]} or {embedded: {dir: ./orders-data}}, not "embedded"
+m.yaml:5:7: live: must be a mapping of names to values such as {from: stream}, not "app"`)
+}
+
 func TestImpossibleCombinations(t *testing.T) {
 	_, err := Parse("m.yaml", []byte(`name: "a b"
 source: {dynamodb: {table: orders}}

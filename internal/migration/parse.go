@@ -140,6 +140,10 @@ func (r *reader) value(n ast.Node, to reflect.Value, field reflect.StructField, 
 		return // an empty value is the default
 	}
 	if to.Kind() == reflect.Struct {
+		if _, ok := mapping(n); !ok && field.Tag.Get("example") != "" {
+			r.problem(n, path, "must be a mapping of names to values such as %s, not %s", field.Tag.Get("example"), kindOf(n))
+			return
+		}
 		r.object(n, to, path)
 		return
 	}
