@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/cli"
@@ -20,18 +21,10 @@ func (c *runCommand) Run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	progress := cli.NewProgress(streams, c.Logger)
-	return progress.During(func() error {
+	return cli.Watched(streams, c.Logging, func(logger *slog.Logger, show *assembly.Show) error {
 		return assembly.Run(ctx, config, assembly.RunOptions{
-			Create: assembly.CreateOptions{EnableStream: c.EnableStream, KeepExisting: c.KeepExisting, Logger: progress.Logger()},
-			Logger: progress.Logger(),
-			Show: func(s *assembly.Status) {
-				progress.Show(
-					cli.Bar{Name: "segments", Done: s.Segments.Done, Total: s.Segments.Total},
-					cli.Bar{Name: "rows published", Done: s.Rows.Done, Total: s.Rows.Total},
-					cli.Bar{Name: "records applied", Done: s.Counts.Total(), Total: s.Counts.Total() + s.SnapshotLag + s.LiveLag},
-				)
-			},
+			Create: assembly.CreateOptions{EnableStream: c.EnableStream, KeepExisting: c.KeepExisting, Logger: logger},
+			Show:   show, Logger: logger,
 		})
 	})
 }

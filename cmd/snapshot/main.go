@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
@@ -25,7 +26,9 @@ func (c *command) Run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	return assembly.Snapshot(ctx, config, assembly.WorkerOptions{Logger: c.Logger(streams.Stderr)})
+	return cli.Watched(streams, c.Logging, func(logger *slog.Logger, show *assembly.Show) error {
+		return assembly.Snapshot(ctx, config, assembly.WorkerOptions{Show: show, Logger: logger})
+	})
 }
 
 func main() {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
@@ -27,8 +28,10 @@ func (c *command) Run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	return assembly.Streamer(ctx, config, assembly.WorkerOptions{
-		Capture: c.Captures(), Apply: c.Applies(), Logger: c.Logger(streams.Stderr),
+	return cli.Watched(streams, c.Logging, func(logger *slog.Logger, show *assembly.Show) error {
+		return assembly.Streamer(ctx, config, assembly.WorkerOptions{
+			Capture: c.Captures(), Apply: c.Applies(), Show: show, Logger: logger,
+		})
 	})
 }
 

@@ -12,13 +12,10 @@ import (
 
 // RunOptions are the flags of run.
 type RunOptions struct {
-	Create CreateOptions        // for a migration that has not been created
-	Show   func(status *Status) // called now and then while the snapshot goes on; may be nil
+	Create CreateOptions // for a migration that has not been created
+	Show   *Show         // may be nil
 	Logger *slog.Logger
 }
-
-// showEvery is the pace of Show.
-const showEvery = time.Second
 
 // Run creates the migration if that has not been done, and does everything in one process until ctx ends.
 func Run(ctx context.Context, c *migration.Config, o RunOptions) error {
@@ -33,34 +30,54 @@ func Run(ctx context.Context, c *migration.Config, o RunOptions) error {
 		}
 		return err
 	}
-	w, err := join(ctx, c, WorkerOptions{Capture: true, Apply: true, Logger: o.Logger})
+	w, err := join(ctx, c, WorkerOptions{Capture: true, Apply: true, Show: o.Show, Logger: o.Logger})
 	if err != nil {
 		return err
 	}
-	roles := []func(context.Context) error{w.snapshot, w.streamer}
-	if o.Show != nil {
-		roles = append(roles, func(ctx context.Context) error { return w.show(ctx, o.Show) })
-	}
-	return errors.Join(w.untilDone(ctx, roles...), w.Close())
+	return errors.Join(w.untilDone(ctx, w.snapshot, w.streamer), w.Close())
 }
 
-// show reports until the snapshot is applied.
-func (w *worker) show(ctx context.Context, show func(*Status)) error {
+// Show is how a worker lets a person watch the whole migration, not only its own part.
+type Show struct {
+	Every  time.Duration
+	Status func(*Status) // called by one goroutine
+}
+
+// startShow begins to show the status; what it returns ends that.
+func (w *worker) startShow(ctx context.Context) (stop func()) {
+	if w.options.Show == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.show(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// show shows the status until ctx ends.
+func (w *worker) show(ctx context.Context) {
+	applied := false
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-time.After(showEvery):
+			return
+		case <-time.After(w.options.Show.Every):
 		}
 		s, err := w.Status(ctx)
 		if err != nil {
 			w.Logger.Debug("no status this time", "error", err)
 			continue // it is only shown
 		}
-		show(s)
-		if s.Phase == checkpoint.Streaming && s.SnapshotLag == 0 {
+		w.options.Show.Status(s)
+		if !applied && w.options.Apply && s.Phase == checkpoint.Streaming && s.SnapshotLag == 0 {
+			applied = true
 			w.Logger.Info("the snapshot is applied; streaming goes on until stopped", "rows", s.Rows.Done)
-			return nil
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 type SweepOptions struct {
 	FallbackReadsOff bool
 	Say              func(text string)
+	Show             func(sweep.Progress) // may be nil
 	Logger           *slog.Logger
 }
 
@@ -41,7 +42,7 @@ func (p *Parts) sweep(ctx context.Context, o SweepOptions) (sweep.Summary, error
 		LiveEnds:  func(ctx context.Context) (map[int]int64, error) { return p.liveEnds(ctx) },
 		Committed: p.sweepLogs,
 		Grace:     p.Config.Grace, FallbackReadsOff: o.FallbackReadsOff, AppWrites: appWrites,
-		Say: o.Say, Logger: o.Logger,
+		Say: o.Say, Show: o.Show, Logger: o.Logger,
 	})
 	return pass.Run(ctx)
 }

@@ -25,6 +25,7 @@ type WorkerOptions struct {
 	Apply   bool // a streamer applies records to the new table
 	// Naive writes without any condition, as a plain copy would. It is for the demonstration of the damage only.
 	Naive  bool
+	Show   *Show // may be nil
 	Logger *slog.Logger
 }
 
@@ -95,6 +96,7 @@ func (w *worker) untilDone(ctx context.Context, roles ...func(context.Context) e
 		for _, role := range roles {
 			group.Go(func() error { return role(ctx) })
 		}
+		defer w.startShow(ctx)()
 		return group.Wait()
 	})
 	if err := all.Wait(); err != nil && !errors.Is(err, context.Canceled) {

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/crossfadedb/crossfade/internal/assembly"
 )
 
 // Progress shows long work: bars on a terminal, log lines elsewhere. Log lines and bars share standard error without
@@ -16,13 +19,17 @@ type Progress struct {
 	bars   *mpb.Progress // nil when nobody watches
 	byName map[string]*mpb.Bar
 	logger *slog.Logger
+	shown  []Bar
 	logged time.Time
 }
 
-// logEvery is the pace of progress lines where there are no bars.
-const logEvery = 10 * time.Second
+// The pace of the bars on a terminal, and of the log lines elsewhere.
+const (
+	barsEvery  = time.Second
+	linesEvery = 30 * time.Second
+)
 
-// NewProgress returns the progress of one command; logger makes its logger for a writer.
+// NewProgress returns the progress of one command; logger makes its logger for a writer. Close it.
 func NewProgress(streams Streams, logger func(io.Writer) *slog.Logger) *Progress {
 	p := &Progress{byName: map[string]*mpb.Bar{}}
 	if streams.Terminal() {
@@ -37,6 +44,14 @@ func NewProgress(streams Streams, logger func(io.Writer) *slog.Logger) *Progress
 // Logger writes above the bars.
 func (p *Progress) Logger() *slog.Logger { return p.logger }
 
+// Every is how often it is worth while to call Show.
+func (p *Progress) Every() time.Duration {
+	if p.bars == nil {
+		return linesEvery
+	}
+	return barsEvery
+}
+
 // Bar is the state of one bar.
 type Bar struct {
 	Name        string
@@ -46,15 +61,7 @@ type Bar struct {
 // Show shows the bars as they are now. It belongs to one goroutine.
 func (p *Progress) Show(bars ...Bar) {
 	if p.bars == nil {
-		if time.Since(p.logged) < logEvery {
-			return
-		}
-		p.logged = time.Now()
-		args := make([]any, 0, 2*len(bars))
-		for _, b := range bars {
-			args = append(args, b.Name, fmt.Sprintf("%d of %d", b.Done, b.Total))
-		}
-		p.logger.Info("progress", args...)
+		p.line(bars)
 		return
 	}
 	for _, b := range bars {
@@ -70,14 +77,39 @@ func (p *Progress) Show(bars ...Bar) {
 	}
 }
 
-// During runs work and takes the bars down after it.
-func (p *Progress) During(work func() error) error {
-	err := work()
-	if p.bars != nil {
-		for _, bar := range p.byName {
-			bar.Abort(false)
-		}
-		p.bars.Wait()
+// line logs what has changed, and not often: a quiet migration goes on for weeks.
+func (p *Progress) line(bars []Bar) {
+	if time.Since(p.logged) < linesEvery || slices.Equal(bars, p.shown) {
+		return
 	}
-	return err
+	p.logged, p.shown = time.Now(), slices.Clone(bars)
+	args := make([]any, 0, 2*len(bars))
+	for _, b := range bars {
+		args = append(args, b.Name, fmt.Sprintf("%d of %d", b.Done, b.Total))
+	}
+	p.logger.Info("progress", args...)
+}
+
+// Close takes the bars down.
+func (p *Progress) Close() {
+	if p.bars == nil {
+		return
+	}
+	for _, bar := range p.byName {
+		bar.Abort(false)
+	}
+	p.bars.Wait()
+}
+
+// Watched runs a worker, and shows the migration meanwhile.
+func Watched(streams Streams, logging Logging, work func(*slog.Logger, *assembly.Show) error) error {
+	p := NewProgress(streams, logging.Logger)
+	defer p.Close()
+	return work(p.logger, &assembly.Show{Every: p.Every(), Status: func(s *assembly.Status) {
+		p.Show(
+			Bar{Name: "segments", Done: s.Segments.Done, Total: s.Segments.Total},
+			Bar{Name: "rows published", Done: s.Rows.Done, Total: s.Rows.Total},
+			Bar{Name: "records applied", Done: s.Counts.Total(), Total: s.Counts.Total() + s.SnapshotLag + s.LiveLag},
+		)
+	}})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -36,8 +37,18 @@ type Config struct {
 
 	// Say tells a person what is being waited for and done; called when it changes.
 	Say    func(text string)
+	Show   func(Progress) // called as the pass goes on; may be nil
 	Logger *slog.Logger
 }
+
+// Progress is how far a pass is.
+type Progress struct {
+	Segments, OfSegments int   // of the scan for markers
+	Removed, Found       int64 // markers; those found and not removed wait for the guards, or stay
+}
+
+// removeAtOnce is how many removals go by between two looks at the progress.
+const removeAtOnce = 1000
 
 // ErrFallbackReads says that these markers must stay while the application may still read the old table.
 var ErrFallbackReads = errors.New("markers must stay while reads fall back to the old table; when they no longer do, say so with --fallback-reads-off")
@@ -56,8 +67,9 @@ func (s Summary) Left() int64 { return s.Tombstones + s.OldShards }
 // Sweep is one pass over the new table.
 type Sweep struct {
 	Config
-	summary Summary
-	said    string
+	summary  Summary
+	progress Progress
+	said     string
 }
 
 // New returns a sweep; it starts nothing.
@@ -66,7 +78,7 @@ func New(c Config) *Sweep {
 	c.Window = cmp.Or(c.Window, 100_000)
 	c.Workers = cmp.Or(c.Workers, 16)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
-	return &Sweep{Config: c}
+	return &Sweep{Config: c, progress: Progress{OfSegments: c.Segments}}
 }
 
 // Run waits for the close, then sees, guards and removes window after window until the table has been read
@@ -86,6 +98,8 @@ func (s *Sweep) Run(ctx context.Context) (Summary, error) {
 				return s.summary, err
 			}
 			after = page.Last
+			s.progress.Found += int64(len(page.Markers))
+			s.show()
 			window = s.collect(window, page.Markers)
 			if len(window) >= s.Window {
 				if err := s.window(ctx, window); err != nil {
@@ -94,6 +108,8 @@ func (s *Sweep) Run(ctx context.Context) (Summary, error) {
 				window = window[:0]
 			}
 		}
+		s.progress.Segments++
+		s.show()
 	}
 	if err := s.window(ctx, window); err != nil {
 		return s.summary, err
@@ -151,7 +167,14 @@ func (s *Sweep) window(ctx context.Context, markers []Marker) error {
 		return cmp.Or(err, errors.New("a new generation began during the sweep; start the sweep again when it is closed"))
 	}
 	s.say(fmt.Sprintf("removing %d markers", len(now.markers)))
-	return s.remove(ctx, now.markers)
+	for part := range slices.Chunk(now.markers, removeAtOnce) {
+		if err := s.remove(ctx, part); err != nil {
+			return err
+		}
+		s.progress.Removed = s.summary.Removed
+		s.show()
+	}
+	return nil
 }
 
 func (s *Sweep) generation(ctx context.Context) (uint32, error) {
@@ -263,6 +286,12 @@ func (s *Sweep) record(ctx context.Context) error {
 func (s *Sweep) retrying(what string) func(error, time.Duration) {
 	return func(err error, wait time.Duration) {
 		s.Logger.Warn("will be tried again", "what", what, "wait", wait, "error", err)
+	}
+}
+
+func (s *Sweep) show() {
+	if s.Show != nil {
+		s.Show(s.progress)
 	}
 }
 
