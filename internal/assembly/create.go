@@ -73,19 +73,13 @@ func (c *creation) run(ctx context.Context) (*CreateReport, error) {
 	if c.report.Refused() {
 		return c.report, &fault.Error{Class: fault.Fatal, Reason: "checks", What: "the checks found problems; nothing was changed"}
 	}
-	exists, err := c.Kafka.Exists(ctx, c.Topics.Control)
+	state, err := c.state(ctx)
 	if err != nil {
 		return c.report, err
 	}
-	if exists {
-		state, err := c.state(ctx)
-		if err != nil {
-			return c.report, err
-		}
-		if state.Created != nil {
-			c.report.Existed = true
-			return c.report, c.sameConfig(state)
-		}
+	if state.Created != nil {
+		c.report.Existed = true
+		return c.report, c.sameConfig(state)
 	}
 	if c.options.DryRun {
 		return c.report, nil
@@ -166,6 +160,9 @@ func (c *creation) check(ctx context.Context) {
 	c.note("read permission", func() (string, error) { return "scan of the old table answered", c.Old.CheckRead(ctx) })
 	c.note("write permission", func() (string, error) {
 		return "conditional write to the new table answered", c.New.CheckWrite(ctx, c.new.KeySchema)
+	})
+	c.note("insert permission", func() (string, error) {
+		return "insert into the new table answered", c.New.CheckInsert(ctx, c.new.KeySchema)
 	})
 	if c.from() == "stream" {
 		c.note("stream", func() (string, error) { return c.checkStream(ctx) })

@@ -106,9 +106,13 @@ func (p *Parts) patiently(ctx context.Context, op func(context.Context) error) e
 	return fault.Do(ctx, notify, op)
 }
 
-// state reads the control log.
+// state reads the control log; the zero State when there is none.
 func (p *Parts) state(ctx context.Context) (state checkpoint.State, err error) {
 	err = p.patiently(ctx, func(ctx context.Context) error {
+		exists, err := p.Kafka.Exists(ctx, p.Topics.Control)
+		if err != nil || !exists {
+			return err
+		}
 		state, err = p.control().Refresh(ctx)
 		return err
 	})

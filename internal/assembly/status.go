@@ -124,11 +124,7 @@ func (p *Parts) Status(ctx context.Context) (s *Status, err error) {
 
 func (p *Parts) look(ctx context.Context) (*Status, error) {
 	s := &Status{Name: p.Config.Name, Phase: checkpoint.NotCreated, At: time.Now().UTC()}
-	exists, err := p.Kafka.Exists(ctx, p.Topics.Control)
-	if err != nil || !exists {
-		return s, err
-	}
-	state, err := p.control().Refresh(ctx)
+	state, err := p.state(ctx)
 	if err != nil || state.Created == nil {
 		return s, err
 	}

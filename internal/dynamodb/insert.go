@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -136,10 +137,38 @@ func (t *Target) inserted(a statementAnswer, row events.Event) apply.Result {
 	if a.Error.Code == "DuplicateItem" {
 		return apply.Result{Outcome: t.refused(a.Error.Item, row.Version.String())}
 	}
-	code := a.Error.Code
-	if exception, ok := codes[code]; ok {
-		code = exception
-	}
-	err := &answerError{code: code, message: a.Error.Message}
-	return apply.Result{Err: classify(err, fmt.Sprintf("insert %s into %s", row.Key, t.table.name))}
+	return apply.Result{Err: classify(a.err(), fmt.Sprintf("insert %s into %s", row.Key, t.table.name))}
 }
+
+// err is the error of a statement as that of a call would be.
+func (a statementAnswer) err() error {
+	if a.Error == nil {
+		return nil
+	}
+	return &answerError{code: cmp.Or(codes[a.Error.Code], a.Error.Code), message: a.Error.Message}
+}
+
+// CheckInsert tries an INSERT whose key has a type that no key can have: it needs the permission (dynamodb:PartiQLInsert),
+// and changes nothing.
+func (t *Table) CheckInsert(ctx context.Context, schema events.KeySchema) error {
+	what := "insert into table " + t.name
+	var statement strings.Builder
+	statement.WriteString(insertInto(t.name))
+	name(&statement, schema[0].Name)
+	statement.WriteByte('}')
+	body := append(quote([]byte(`{"Statements":[{"Statement":`), statement.String()), `,"Parameters":[{"NULL":true}]}]}`...)
+	answer, err := t.wire.call(ctx, "DynamoDB_20120810.BatchExecuteStatement", body)
+	if err == nil {
+		var answers []statementAnswer
+		if answers, err = parseInsert(answer, 1); err == nil {
+			err = answers[0].err()
+		}
+	}
+	if err = classify(err, what); err != nil && fault.Of(err) == fault.Record {
+		return nil // it was allowed, and the key was refused
+	}
+	return err
+}
+
+// insertInto is the beginning of an INSERT statement.
+func insertInto(table string) string { return `INSERT INTO "` + table + `" VALUE {` }

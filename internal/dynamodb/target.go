@@ -44,7 +44,7 @@ type Target struct {
 
 // NewTarget returns the target of a table with this key schema.
 func NewTarget(t *Table, schema events.KeySchema, names Attributes, form Form) *Target {
-	target := &Target{table: t, names: names, form: form, insert: `INSERT INTO "` + t.name + `" VALUE {`}
+	target := &Target{table: t, names: names, form: form, insert: insertInto(t.name)}
 	// Invariant 1: every write of every kind stands under this condition.
 	c := []byte(`,"ReturnConsumedCapacity":"TOTAL","ReturnValuesOnConditionCheckFailure":"ALL_OLD","ConditionExpression":`)
 	if form == Plain {

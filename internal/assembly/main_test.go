@@ -1,0 +1,97 @@
+package assembly
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/embedded/broker"
+	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/migration"
+)
+
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_PROFILE": "",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+var schema = events.KeySchema{{Name: "pk", Type: "S"}}
+
+// world is a broker and a database with two empty tables, both without a stream.
+type world struct {
+	t        *testing.T
+	file     string
+	endpoint string
+	brokers  string
+	old, new *dynamodb.Table
+
+	mu    sync.Mutex
+	fault func(embedded.Call) embedded.Fault
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, file: filepath.Join(t.TempDir(), "migration.yaml")}
+	server := embedded.New(embedded.Options{Shards: 2, Fault: func(c embedded.Call) embedded.Fault {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.fault == nil {
+			return embedded.Fault{}
+		}
+		return w.fault(c)
+	}})
+	var err error
+	w.endpoint, err = server.Start()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	b, err := broker.Start("")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	w.brokers = b.Address()
+	w.old, w.new = w.table("old", schema), w.table("new", schema)
+	return w
+}
+
+// refuse lets one operation fail from now on.
+func (w *world) refuse(operation, code string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = func(c embedded.Call) embedded.Fault {
+		if c.Operation == operation {
+			return embedded.Fault{Refuse: &embedded.Error{Code: code, Message: "not for you"}}
+		}
+		return embedded.Fault{}
+	}
+}
+
+// config is a configuration with these lines more.
+func (w *world) config(more string) *migration.Config {
+	w.t.Helper()
+	text := fmt.Sprintf(`name: orders
+source: {dynamodb: {table: old, region: us-east-1, endpoint: "%s"}}
+target: {dynamodb: {table: new, region: us-east-1, endpoint: "%s"}}
+kafka: {brokers: ["%s"], partitions: 3, work_partitions: 4}
+grace: 2s
+%s`, w.endpoint, w.endpoint, w.brokers, more)
+	require.NoError(w.t, os.WriteFile(w.file, []byte(text), 0o600))
+	c, err := migration.Load(w.file)
+	require.NoError(w.t, err)
+	return c
+}
+
+func (w *world) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w.t.Output(), nil)) }
