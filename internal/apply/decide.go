@@ -69,8 +69,8 @@ func (r Rules) Decide(d *events.Decoder, record events.Record, state checkpoint.
 	return e, "", nil
 }
 
-// overtaken is asked when a record is written: the close or a new generation may have come since it was decoded.
-func (r Rules) overtaken(e events.Event, record events.Record, state checkpoint.State) Drop {
+// Overtaken is asked when a record is written: the close or a new generation may have come since it was decoded.
+func (r Rules) Overtaken(e events.Event, record events.Record, state checkpoint.State) Drop {
 	if e.Version.Generation < state.Generation() {
 		return events.OldGeneration // DESIGN section 6, 5: the new generation covers all of it
 	}

@@ -71,7 +71,7 @@ func (r *run) dropOvertaken(held []holding) []holding {
 	state := r.Watch.State()
 	kept := held[:0]
 	for _, h := range held {
-		if drop := r.Rules.overtaken(h.job.event, h.job.record, state); drop != "" {
+		if drop := r.Rules.Overtaken(h.job.event, h.job.record, state); drop != "" {
 			r.lanes.finish(h, false)
 			h.job.ticket.done(dropFate(drop))
 		} else {

@@ -98,9 +98,9 @@ func (s State) PastClose(partition int, offset int64) bool {
 	return !ok || offset >= end
 }
 
-// apply folds one entry. An entry whose author had not seen all accepted ones lost to another; it is left
+// Fold takes one entry into the state and reports whether it took effect. An entry whose author had not seen all accepted ones lost to another; it is left
 // out, by every reader alike: the log's order decides, and that is the compare-and-swap.
-func (s State) apply(e ControlEntry) (State, bool, error) {
+func (s State) Fold(e ControlEntry) (State, bool, error) {
 	if e.After != s.Accepted {
 		return s, false, nil
 	}
@@ -154,7 +154,7 @@ func (c *Control) fold(e Entry) (bool, error) {
 	if err := dec.Decode(&entry); err != nil {
 		return false, fmt.Errorf("control entry at offset %d: %w", e.Offset, err)
 	}
-	state, accepted, err := c.state.apply(entry)
+	state, accepted, err := c.state.Fold(entry)
 	if err != nil {
 		return false, err
 	}
@@ -167,7 +167,7 @@ func (c *Control) fold(e Entry) (bool, error) {
 // have been taken: Refresh says.
 func (c *Control) Append(ctx context.Context, e ControlEntry) (State, error) {
 	e.After, e.At, e.By = c.state.Accepted, time.Now().UTC(), c.by
-	if _, _, err := c.state.apply(e); err != nil {
+	if _, _, err := c.state.Fold(e); err != nil {
 		return c.state, err
 	}
 	value, err := json.Marshal(e)

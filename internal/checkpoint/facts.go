@@ -2,79 +2,16 @@ package checkpoint
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/crossfadedb/crossfade/internal/events"
 )
-
-// SegmentFact says that a segment is published, and acknowledged by Kafka, up to and including LastKey.
-type SegmentFact struct {
-	Generation uint32 `json:"generation"`
-	Segment    int    `json:"segment"`
-	Total      int    `json:"total"` // a last key belongs to one (segment, total) pair
-	Pages      int64  `json:"pages"` // published from the segment's start
-	Items      int64  `json:"items"`
-	// LastKey is the scan's LastEvaluatedKey as DynamoDB JSON: where the next page starts. Null before the first page.
-	LastKey json.RawMessage `json:"last_key,omitempty"`
-	Done    bool            `json:"done,omitempty"`
-}
-
-// further orders facts about one segment. Each of them is true; the further one saves more work.
-func (f SegmentFact) further(o SegmentFact) bool { //nolint:unused // merge calls it
-	return cmp.Or(cmp.Compare(f.Generation, o.Generation), boolCompare(f.Done, o.Done), cmp.Compare(f.Pages, o.Pages),
-		cmp.Compare(f.Items, o.Items)) > 0
-}
-
-// ShardFact says that a shard is published, and acknowledged by Kafka, up to and including Position.
-type ShardFact struct {
-	Generation uint32          `json:"generation"`
-	Shard      string          `json:"shard"`
-	Parent     string          `json:"parent,omitempty"`
-	Start      events.Position `json:"start,omitempty"`    // the shard's first sequence number, as the stream described it
-	Position   events.Position `json:"position,omitempty"` // empty: nothing published yet
-	Records    int64           `json:"records"`            // published from the start
-	Done       bool            `json:"done,omitempty"`     // the shard is closed and published to its end
-	// Before marks a shard that was closed when the migration was created: never read, and not a gap.
-	Before bool `json:"before,omitempty"`
-	// Gap, when not empty, says what the stream lost; capture of this shard has stopped (invariant 4).
-	Gap string `json:"gap,omitempty"`
-	// Confirmed is when a read of the shard last returned everything after Position; behind is the age of what it returned.
-	Confirmed time.Time     `json:"confirmed,omitzero"`
-	Behind    time.Duration `json:"behind,omitempty"`
-}
-
-// further orders facts about one shard by what is published; with equal progress a gap stays, and else the one
-// confirmed later counts. Of two creates at once, one may have seen the shard open and the other closed: then it is
-// read, for the earlier one may have been the start.
-func (f ShardFact) further(o ShardFact) bool { //nolint:unused // merge calls it
-	return cmp.Or(cmp.Compare(f.Generation, o.Generation), boolCompare(o.Before, f.Before), boolCompare(f.Done, o.Done),
-		cmp.Compare(f.Position, o.Position), boolCompare(f.Gap != "", o.Gap != ""), f.Confirmed.Compare(o.Confirmed)) > 0
-}
-
-func boolCompare(a, b bool) int { //nolint:unused // further calls it
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	default:
-		return -1
-	}
-}
-
-// written is a fact under the key that names its writer.
-type written[F any] struct {
-	fact F
-	at   time.Time // the log's time
-}
 
 // Facts is one worker's view of the facts log, and its pen. Safe for concurrent use.
 type Facts struct {
@@ -86,10 +23,11 @@ type Facts struct {
 
 	reading chan struct{} // holds one token, which guards next
 	next    int64
+	read    atomic.Pointer[time.Time] // when the last reading began; nil before the first
 
 	mu       sync.Mutex                                 // held across no I/O
-	segments map[string]map[string]written[SegmentFact] // by subject, by writer
-	shards   map[string]map[string]written[ShardFact]
+	segments map[string]map[string]Written[SegmentFact] // by subject, by writer
+	shards   map[string]map[string]Written[ShardFact]
 }
 
 // NewFacts returns a view that is empty until Refresh. The writer's name must belong to this process alone,
@@ -97,8 +35,8 @@ type Facts struct {
 func NewFacts(log Log, writer string, stale time.Duration) *Facts {
 	return &Facts{
 		log: log, writer: writer, stale: stale, pen: make(chan struct{}, 1), reading: make(chan struct{}, 1),
-		segments: map[string]map[string]written[SegmentFact]{},
-		shards:   map[string]map[string]written[ShardFact]{},
+		segments: map[string]map[string]Written[SegmentFact]{},
+		shards:   map[string]map[string]Written[ShardFact]{},
 	}
 }
 
@@ -116,6 +54,7 @@ func (f *Facts) Refresh(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("read facts: %w", context.Cause(ctx))
 	}
+	began := time.Now()
 	next, err := f.log.Read(ctx, f.next, func(e Entry) error {
 		if err := f.fold(e); err != nil {
 			return err
@@ -127,7 +66,18 @@ func (f *Facts) Refresh(ctx context.Context) error {
 		return fmt.Errorf("read facts: %w", err)
 	}
 	f.next = next
+	f.read.Store(&began)
 	return nil
+}
+
+// Age is how long ago the view was the log's: when the last Refresh that succeeded began. Before the first it is as
+// long as it can be.
+func (f *Facts) Age() time.Duration {
+	began := f.read.Load()
+	if began == nil {
+		return math.MaxInt64
+	}
+	return since(*began)
 }
 
 // fold takes one entry into the view. An entry that cannot be read stops the worker: skipping it could
@@ -148,7 +98,7 @@ func (f *Facts) fold(e Entry) error {
 	return fmt.Errorf("fact at offset %d: unknown kind of key %q", e.Offset, e.Key)
 }
 
-func foldFact[F interface{ further(F) bool }](facts map[string]map[string]written[F], subject, writer string, e Entry) error {
+func foldFact[F further[F]](facts map[string]map[string]Written[F], subject, writer string, e Entry) error {
 	if e.Value == nil {
 		delete(facts[subject], writer)
 		return nil
@@ -160,35 +110,22 @@ func foldFact[F interface{ further(F) bool }](facts map[string]map[string]writte
 		return fmt.Errorf("fact %s@%s at offset %d: %w", subject, writer, e.Offset, err)
 	}
 	if facts[subject] == nil {
-		facts[subject] = map[string]written[F]{}
+		facts[subject] = map[string]Written[F]{}
 	}
 	// Invariant 6: the view may hold a further one already, put there by a write that a reading of older entries
 	// overlapped.
-	if known, ok := facts[subject][writer]; ok && known.fact.further(fact) {
-		fact = known.fact
+	if known, ok := facts[subject][writer]; ok && known.Fact.further(fact) {
+		fact = known.Fact
 	}
-	facts[subject][writer] = written[F]{fact, e.Time}
+	facts[subject][writer] = Written[F]{fact, time.Now()}
 	return nil
-}
-
-// merge returns the furthest of the facts about one subject.
-//
-// Invariant 6: a late write of a stale worker is one more true statement, and changes nothing.
-func merge[F interface{ further(F) bool }](facts map[string]written[F]) (best F, ok bool) {
-	for _, w := range facts {
-		if !ok || w.fact.further(best) {
-			best, ok = w.fact, true
-		}
-	}
-	return best, ok
 }
 
 // Segment returns the furthest fact about a segment in this generation; false when there is none.
 func (f *Facts) Segment(generation uint32, segment, total int) (SegmentFact, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	best, ok := merge(f.segments[segmentSubject(generation, segment, total)])
-	return best, ok
+	return Furthest(f.segments[segmentSubject(generation, segment, total)])
 }
 
 // Segments returns the furthest fact of every segment of a generation that has one.
@@ -197,11 +134,18 @@ func (f *Facts) Segments(generation uint32) []SegmentFact {
 	defer f.mu.Unlock()
 	var all []SegmentFact
 	for _, facts := range f.segments {
-		if best, ok := merge(facts); ok && best.Generation == generation {
+		if best, ok := Furthest(facts); ok && best.Generation == generation {
 			all = append(all, best)
 		}
 	}
 	return all
+}
+
+// Shard returns the furthest fact about a shard in this generation; false when there is none.
+func (f *Facts) Shard(generation uint32, id string) (ShardFact, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return Furthest(f.shards[shardSubject(generation, id)])
 }
 
 // Shards returns the furthest fact of every shard known, by the shard's id.
@@ -210,7 +154,7 @@ func (f *Facts) Shards(generation uint32) map[string]ShardFact {
 	defer f.mu.Unlock()
 	all := make(map[string]ShardFact, len(f.shards))
 	for _, facts := range f.shards {
-		if best, ok := merge(facts); ok && best.Generation == generation {
+		if best, ok := Furthest(facts); ok && best.Generation == generation {
 			all[best.Shard] = best
 		}
 	}
@@ -227,16 +171,20 @@ func (f *Facts) WriteSegments(ctx context.Context, facts ...SegmentFact) error {
 // WriteShards appends facts of this writer; it returns once they are durable and in the view.
 func (f *Facts) WriteShards(ctx context.Context, facts ...ShardFact) error {
 	return writeFacts(ctx, f, f.shards, facts, func(s ShardFact) string {
-		return "shard/" + strconv.Itoa(int(s.Generation)) + "/" + s.Shard
+		return shardSubject(s.Generation, s.Shard)
 	})
+}
+
+func shardSubject(generation uint32, shard string) string {
+	return fmt.Sprintf("shard/%d/%s", generation, shard)
 }
 
 func segmentSubject(generation uint32, segment, total int) string {
 	return fmt.Sprintf("segment/%d/%d/%d", generation, total, segment)
 }
 
-func writeFacts[F interface{ further(F) bool }](
-	ctx context.Context, f *Facts, view map[string]map[string]written[F], facts []F, subject func(F) string,
+func writeFacts[F further[F]](
+	ctx context.Context, f *Facts, view map[string]map[string]Written[F], facts []F, subject func(F) string,
 ) error {
 	if len(facts) == 0 {
 		return nil
@@ -272,14 +220,14 @@ func writeFacts[F interface{ further(F) bool }](
 // advancing keeps the facts that are further than what this writer has said already under this name. A key holds one
 // fact, so a late goroutine's shorter one would replace a further one (invariant 6); what it says is true already, so
 // leaving it out loses nothing.
-func advancing[F interface{ further(F) bool }](
-	f *Facts, view map[string]map[string]written[F], facts []F, subject func(F) string, name string,
+func advancing[F further[F]](
+	f *Facts, view map[string]map[string]Written[F], facts []F, subject func(F) string, name string,
 ) []F {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var keep []F
 	for _, fact := range facts {
-		if mine, ok := view[subject(fact)][name]; !ok || fact.further(mine.fact) {
+		if mine, ok := view[subject(fact)][name]; !ok || fact.further(mine.Fact) {
 			keep = append(keep, fact)
 		}
 	}
@@ -287,29 +235,31 @@ func advancing[F interface{ further(F) bool }](
 }
 
 // note takes durable facts of this writer into the view.
-func note[F any](f *Facts, view map[string]map[string]written[F], facts []F, subject func(F) string, name string) {
+func note[F any](f *Facts, view map[string]map[string]Written[F], facts []F, subject func(F) string, name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
 	for _, fact := range facts {
 		s := subject(fact)
 		if view[s] == nil {
-			view[s] = map[string]written[F]{}
+			view[s] = map[string]Written[F]{}
 		}
-		view[s][name] = written[F]{fact, now}
+		view[s][name] = Written[F]{fact, now}
 	}
 }
 
 // clearSuperseded erases what these facts, durable now, have made superfluous.
-func clearSuperseded[F interface{ further(F) bool }](
-	ctx context.Context, f *Facts, view map[string]map[string]written[F], facts []F, subject func(F) string, name string,
+func clearSuperseded[F further[F]](
+	ctx context.Context, f *Facts, view map[string]map[string]Written[F], facts []F, subject func(F) string, name string,
 ) error {
 	list := func() (erase []Entry) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		for _, fact := range facts {
 			s := subject(fact)
-			erase = append(erase, superseded(s, name, fact, view[s], time.Now().Add(-f.stale))...)
+			for _, other := range Superseded(name, fact, view[s], time.Now().Add(-f.stale)) {
+				erase = append(erase, Entry{Key: []byte(s + "@" + other)})
+			}
 		}
 		return erase
 	}
@@ -333,19 +283,4 @@ func clearSuperseded[F interface{ further(F) bool }](
 		delete(view[s], writer)
 	}
 	return nil
-}
-
-// superseded lists the erasures of other writers' facts about one subject. Two things must hold: ours, now
-// durable, is as far; and the other has not written since before. A name is used for one assignment only, whose
-// owner writes more often than that or has lost it; one that was frozen for longer stops by itself before it writes
-// again: so nothing further than ours can arrive before the erasure and be lost by it (invariant 6).
-func superseded[F interface{ further(F) bool }](subject, writer string, ours F, facts map[string]written[F], before time.Time) []Entry {
-	var clear []Entry
-	for other, w := range facts {
-		if other == writer || w.fact.further(ours) || w.at.After(before) {
-			continue // kept: a fact too many is harmless
-		}
-		clear = append(clear, Entry{Key: []byte(subject + "@" + other)})
-	}
-	return clear
 }

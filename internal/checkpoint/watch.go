@@ -85,8 +85,7 @@ func (w *Watch) State() State {
 func (w *Watch) Fresh() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	// The monotonic clock may stand still while the machine is suspended; the wall clock does not.
-	age := max(time.Since(w.read), time.Now().Round(0).Sub(w.read.Round(0)))
+	age := since(w.read)
 	if age > w.limit {
 		return &fault.Error{
 			Class: fault.Fatal, Reason: "control-unread",
@@ -96,3 +95,6 @@ func (w *Watch) Fresh() error {
 	}
 	return nil
 }
+
+// since is how long ago t was. The monotonic clock may stand still while the machine is suspended; the wall clock does not.
+func since(t time.Time) time.Duration { return max(time.Since(t), time.Now().Round(0).Sub(t.Round(0))) }

@@ -1,0 +1,102 @@
+package checkpoint
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/crossfadedb/crossfade/internal/events"
+)
+
+// SegmentFact says that a segment is published, and acknowledged by Kafka, up to and including LastKey.
+type SegmentFact struct {
+	Generation uint32 `json:"generation"`
+	Segment    int    `json:"segment"`
+	Total      int    `json:"total"` // a last key belongs to one (segment, total) pair
+	Pages      int64  `json:"pages"` // published from the segment's start
+	Items      int64  `json:"items"`
+	// LastKey is the scan's LastEvaluatedKey as DynamoDB JSON: where the next page starts. Null before the first page.
+	LastKey json.RawMessage `json:"last_key,omitempty"`
+	Done    bool            `json:"done,omitempty"`
+}
+
+// further orders facts about one segment. Each of them is true; the further one saves more work.
+func (f SegmentFact) further(o SegmentFact) bool {
+	return cmp.Or(cmp.Compare(f.Generation, o.Generation), boolCompare(f.Done, o.Done), cmp.Compare(f.Pages, o.Pages),
+		cmp.Compare(f.Items, o.Items)) > 0
+}
+
+// ShardFact says that a shard is published, and acknowledged by Kafka, up to and including Position.
+type ShardFact struct {
+	Generation uint32          `json:"generation"`
+	Shard      string          `json:"shard"`
+	Parent     string          `json:"parent,omitempty"`
+	Start      events.Position `json:"start,omitempty"`    // the shard's first sequence number, as the stream described it
+	Position   events.Position `json:"position,omitempty"` // empty: nothing published yet
+	Records    int64           `json:"records"`            // published from the start
+	Done       bool            `json:"done,omitempty"`     // the shard is closed and published to its end
+	// Before marks a shard that was closed when the migration was created: never read, and not a gap.
+	Before bool `json:"before,omitempty"`
+	// Gap, when not empty, says what the stream lost; capture of this shard has stopped (invariant 4).
+	Gap string `json:"gap,omitempty"`
+	// Confirmed is when a read of the shard last returned everything after Position; behind is the age of what it returned.
+	Confirmed time.Time     `json:"confirmed,omitzero"`
+	Behind    time.Duration `json:"behind,omitempty"`
+}
+
+// further orders facts about one shard by what is published; with equal progress a gap stays, and else the one
+// confirmed later counts. Of two creates at once, one may have seen the shard open and the other closed: then it is
+// read, for the earlier one may have been the start.
+func (f ShardFact) further(o ShardFact) bool {
+	return cmp.Or(cmp.Compare(f.Generation, o.Generation), boolCompare(o.Before, f.Before), boolCompare(f.Done, o.Done),
+		cmp.Compare(f.Position, o.Position), boolCompare(f.Gap != "", o.Gap != ""), f.Confirmed.Compare(o.Confirmed)) > 0
+}
+
+func boolCompare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	default:
+		return -1
+	}
+}
+
+// Written is a fact under the key that names its writer.
+type Written[F any] struct {
+	Fact F
+	At   time.Time // when this process learned of it: no other clock is asked
+}
+
+// further is what two facts about one subject have in common.
+type further[F any] interface{ further(o F) bool }
+
+// Furthest returns the furthest of the facts about one subject, by writer.
+//
+// Invariant 6: a late write of a stale worker is one more true statement, and changes nothing.
+func Furthest[F further[F]](facts map[string]Written[F]) (best F, ok bool) {
+	for _, w := range facts {
+		if !ok || w.Fact.further(best) {
+			best, ok = w.Fact, true
+		}
+	}
+	return best, ok
+}
+
+// Superseded lists the other writers whose facts about one subject may be erased, now that ours is durable. Two things
+// must hold: ours is as far; and the other has not written since before. A name is used for one assignment only, whose
+// owner writes more often than that or has lost it; one that was frozen for longer stops by itself before it writes
+// again: so nothing further than ours can arrive before the erasure and be lost by it (invariant 6).
+func Superseded[F further[F]](writer string, ours F, facts map[string]Written[F], before time.Time) []string {
+	var erase []string
+	for other, w := range facts {
+		if other == writer || w.Fact.further(ours) || w.At.After(before) {
+			continue // kept: a fact too many is harmless
+		}
+		erase = append(erase, other)
+	}
+	slices.Sort(erase)
+	return erase
+}
