@@ -4,13 +4,14 @@
 // Taking it away too early brings the row back. So a marker that was seen goes only after, in this order:
 //
 //	a  the migration is closed, and every snapshot record below the close is applied
-//	b  every live record that existed when the marker was seen is applied, and the shard that the marker's
-//	   event came from is published beyond it, as a durable fact
-//	c  grace has passed since
+//	b  the shard that the marker's event came from is published beyond it, as a durable fact; grace has passed since,
+//	   so that every capture knows of it and publishes nothing older any more; and after that every live record that
+//	   existed then is applied
+//	c  grace has passed since, so that no write begun before is still under way
 //
 // and then only if the item is still this very marker. A crash leaves some markers removed and the others standing;
 // the next sweep starts over.
 //
-// Markers are taken in windows, so memory does not grow with their number (invariant 8). Each window waits for its
-// own guards and its own grace.
+// Markers are taken in windows, so memory does not grow with their number (invariant 8). The grace of one window's
+// guard c is the grace of the next one's guard b; markers too young for that are carried over.
 package sweep

@@ -13,36 +13,49 @@ type Logs struct {
 	LiveCommitted     map[int]int64
 }
 
-// seen is what was true of the live topic after the last marker of a window had been seen.
-type seen struct {
-	liveEnds map[int]int64
-	markers  []Marker
+// Settled is what the facts of the shards said a grace ago, or longer. Every capture has taken notice since, and
+// publishes nothing any more that stands at or before it; what it had published is in the live topic by now.
+type Settled map[string]checkpoint.ShardFact
+
+// covers reports whether nothing older than the marker can be published any more, and if it may not be so, why. A
+// marker of an older generation has no older record that would still be applied; a marker without a shard is not
+// from a stream, and the offsets say it all.
+func (s Settled) covers(m Marker, generation uint32) (why string, ok bool) {
+	if m.Shard == "" || m.Version.Generation < generation {
+		return "", true
+	}
+	// A shard without a fact counts as not there yet: its marker stays.
+	if fact := s[m.Shard]; !fact.Done && fact.Position < m.Version.Position {
+		return fmt.Sprintf("shard %s to be published up to %s, and a grace to pass since (then it was at %q)",
+			m.Shard, m.Version.Position.Number(), fact.Position.Number()), false
+	}
+	return "", true
 }
 
-// unmet is the first guard that does not hold yet, in words; empty when all hold. It is pure.
-func (s seen) unmet(state checkpoint.State, logs Logs, shards map[string]checkpoint.ShardFact) string {
+// Window is markers that were seen, and the ends of the live topic after that. The ends must be younger than what has
+// settled: else a record could stand behind them that is older than a marker.
+type Window struct {
+	Markers  []Marker
+	LiveEnds map[int]int64
+}
+
+// Unmet is the first of the guards a and b that does not hold yet, in words; empty when both do. It is pure.
+func (w Window) Unmet(state checkpoint.State, logs Logs, settled Settled) string {
 	if state.Closed == nil {
 		return "the snapshot to be read and closed"
 	}
 	if text := behind(logs.SnapshotCommitted, state.Closed.Ends, "snapshot"); text != "" { // guard a
 		return text
 	}
-	if text := behind(logs.LiveCommitted, s.liveEnds, "live"); text != "" { // guard b, first half
-		return text
-	}
-	for _, m := range s.markers { // guard b, second half
-		if m.Shard == "" {
-			continue // not from a stream: its partition's offsets say it all
-		}
-		// A shard without a fact counts as not there yet: its marker stays.
-		if fact := shards[m.Shard]; !fact.Done && fact.Position < m.Version.Position {
-			return fmt.Sprintf("shard %s to be published up to %s (now %s)", m.Shard, m.Version.Position.Number(), fact.Position.Number())
+	for _, m := range w.Markers { // guard b, first half
+		if why, ok := settled.covers(m, state.Generation()); !ok {
+			return why
 		}
 	}
-	return ""
+	return behind(logs.LiveCommitted, w.LiveEnds, "live") // guard b, second half
 }
 
-// behind names the partition that is furthest from its end, and by how much.
+// behind says how many records, in which partitions, are not committed yet; empty when all are.
 func behind(committed, ends map[int]int64, topic string) string {
 	partitions := make([]int, 0, len(ends))
 	total := int64(0)

@@ -68,6 +68,7 @@ func (s Summary) Left() int64 { return s.Tombstones + s.OldShards }
 type Sweep struct {
 	Config
 	summary  Summary
+	settled  Settled // what the facts said before the last grace
 	progress Progress
 	said     string
 }
@@ -87,7 +88,7 @@ func (s *Sweep) Run(ctx context.Context) (Summary, error) {
 	if s.AppWrites && !s.FallbackReadsOff {
 		return s.summary, ErrFallbackReads
 	}
-	if err := s.await(ctx, seen{}); err != nil {
+	if err := s.await(ctx, Window{}.Unmet); err != nil {
 		return s.summary, err
 	}
 	window := make([]Marker, 0, min(s.Window, 1024))
@@ -102,17 +103,19 @@ func (s *Sweep) Run(ctx context.Context) (Summary, error) {
 			s.show()
 			window = s.collect(window, page.Markers)
 			if len(window) >= s.Window {
-				if err := s.window(ctx, window); err != nil {
+				if window, err = s.window(ctx, window); err != nil {
 					return s.summary, err
 				}
-				window = window[:0]
 			}
 		}
 		s.progress.Segments++
 		s.show()
 	}
-	if err := s.window(ctx, window); err != nil {
-		return s.summary, err
+	for len(window) > 0 {
+		var err error
+		if window, err = s.window(ctx, window); err != nil {
+			return s.summary, err
+		}
 	}
 	return s.summary, s.record(ctx)
 }
@@ -136,88 +139,132 @@ func (s *Sweep) collect(window, found []Marker) []Marker {
 	return window
 }
 
-// window takes the markers that have been seen through the guards and the grace, and removes them.
-func (s *Sweep) window(ctx context.Context, markers []Marker) error {
-	if len(markers) == 0 {
-		return nil
+// window takes the markers that have been seen through the guards and the grace, and removes them. It returns those
+// that are too young: the next window has them.
+func (s *Sweep) window(ctx context.Context, markers []Marker) (young []Marker, err error) {
+	markers, young, err = s.byAge(ctx, markers)
+	if err != nil {
+		return nil, err
 	}
+	if len(young) > len(markers) {
+		// Guard b, first half, for all of them.
+		all := Window{Markers: append(markers, young...)}
+		if err := s.await(ctx, all.Unmet); err != nil {
+			return nil, err
+		}
+		if err := s.grace(ctx, len(all.Markers)); err != nil {
+			return nil, err
+		}
+		if markers, young, err = s.byAge(ctx, all.Markers); err != nil {
+			return nil, err
+		}
+	}
+	if len(markers) == 0 {
+		return young, nil
+	}
+	// Guard b, second half. What is settled is older than these ends.
 	ends, err := s.LiveEnds(ctx)
 	if err != nil {
-		return fmt.Errorf("end offsets of the live topic: %w", err)
+		return nil, fmt.Errorf("end offsets of the live topic: %w", err)
 	}
-	now := seen{liveEnds: ends, markers: markers}
-	if now.markers, err = s.withKnownShards(ctx, markers); err != nil {
-		return err
+	settled := s.settled
+	err = s.await(ctx, func(state checkpoint.State, logs Logs, _ Settled) string {
+		return Window{Markers: markers, LiveEnds: ends}.Unmet(state, logs, settled)
+	})
+	if err != nil {
+		return nil, err
 	}
-	if err := s.await(ctx, now); err != nil {
-		return err
+	if err := s.grace(ctx, len(markers)); err != nil { // guard c
+		return nil, err
 	}
-	// Guard c. The grace begins only now, when all the others hold.
-	s.say(fmt.Sprintf("waiting: the grace of %s, for %d markers", s.Grace, len(now.markers)))
-	generation, err := s.generation(ctx)
+	s.say(fmt.Sprintf("removing %d markers", len(markers)))
+	for part := range slices.Chunk(markers, removeAtOnce) {
+		if err := s.remove(ctx, part); err != nil {
+			return nil, err
+		}
+		s.progress.Removed = s.summary.Removed
+		s.show()
+	}
+	return young, nil
+}
+
+// byAge parts the markers that what has settled covers from those that are younger. It leaves out those whose shard
+// no fact knows: nothing could ever say that it is far enough.
+func (s *Sweep) byAge(ctx context.Context, markers []Marker) (covered, young []Marker, err error) {
+	generation, known, err := s.shards(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	covered = make([]Marker, 0, len(markers))
+	for _, m := range markers {
+		_, isKnown := known[m.Shard]
+		_, isCovered := s.settled.covers(m, generation)
+		switch {
+		case isCovered:
+			covered = append(covered, m)
+		case isKnown:
+			young = append(young, m)
+		default:
+			s.summary.OldShards++
+		}
+	}
+	return covered, young, nil
+}
+
+// shards are the facts of the current generation, read now.
+func (s *Sweep) shards(ctx context.Context) (generation uint32, facts Settled, err error) {
+	err = fault.Do(ctx, s.retrying("read facts"), func(ctx context.Context) error {
+		state, err := s.Control.Refresh(ctx)
+		if err != nil {
+			return err
+		}
+		generation = state.Generation()
+		return s.Facts.Refresh(ctx)
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	return generation, s.Facts.Shards(generation), nil
+}
+
+// grace waits for the grace. What the facts said before it has settled then.
+func (s *Sweep) grace(ctx context.Context, markers int) error {
+	generation, facts, err := s.shards(ctx)
 	if err != nil {
 		return err
 	}
+	s.say(fmt.Sprintf("waiting: the grace of %s, for %d markers", s.Grace, markers))
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-time.After(s.Grace):
 	}
-	if later, err := s.generation(ctx); err != nil || later != generation {
-		return cmp.Or(err, errors.New("a new generation began during the sweep; start the sweep again when it is closed"))
+	later, _, err := s.shards(ctx)
+	if err != nil {
+		return err
 	}
-	s.say(fmt.Sprintf("removing %d markers", len(now.markers)))
-	for part := range slices.Chunk(now.markers, removeAtOnce) {
-		if err := s.remove(ctx, part); err != nil {
-			return err
-		}
-		s.progress.Removed = s.summary.Removed
-		s.show()
+	if later != generation {
+		return errors.New("a new generation began during the sweep; start the sweep again when it is closed")
 	}
+	s.settled = facts
 	return nil
 }
 
-func (s *Sweep) generation(ctx context.Context) (uint32, error) {
-	state, err := s.Control.Refresh(ctx)
-	return state.Generation(), err
-}
-
-// withKnownShards leaves out the markers whose shard no fact knows: nothing could ever say that it is far enough.
-func (s *Sweep) withKnownShards(ctx context.Context, markers []Marker) ([]Marker, error) {
-	generation, err := s.generation(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Facts.Refresh(ctx); err != nil {
-		return nil, err
-	}
-	shards := s.Facts.Shards(generation)
-	known := make([]Marker, 0, len(markers))
-	for _, m := range markers {
-		if _, ok := shards[m.Shard]; m.Shard == "" || ok {
-			known = append(known, m)
-		} else {
-			s.summary.OldShards++
-		}
-	}
-	return known, nil
-}
-
-// await returns once no guard is unmet.
-func (s *Sweep) await(ctx context.Context, now seen) error {
+// await returns once no guard is unmet. unmet is given the facts as they are now in place of the settled ones.
+func (s *Sweep) await(ctx context.Context, unmet func(checkpoint.State, Logs, Settled) string) error {
 	for {
-		var unmet string
+		var text string
 		err := fault.Do(ctx, s.retrying("ask for the guards"), func(ctx context.Context) (err error) {
-			unmet, err = s.unmet(ctx, now)
+			text, err = s.ask(ctx, unmet)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if unmet == "" {
+		if text == "" {
 			return nil
 		}
-		s.say("waiting: " + unmet)
+		s.say("waiting: " + text)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -226,7 +273,7 @@ func (s *Sweep) await(ctx context.Context, now seen) error {
 	}
 }
 
-func (s *Sweep) unmet(ctx context.Context, now seen) (string, error) {
+func (s *Sweep) ask(ctx context.Context, unmet func(checkpoint.State, Logs, Settled) string) (string, error) {
 	state, err := s.Control.Refresh(ctx)
 	if err != nil {
 		return "", err
@@ -238,7 +285,7 @@ func (s *Sweep) unmet(ctx context.Context, now seen) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("committed offsets: %w", err)
 	}
-	return now.unmet(state, logs, s.Facts.Shards(state.Generation())), nil
+	return unmet(state, logs, s.Facts.Shards(state.Generation())), nil
 }
 
 func (s *Sweep) remove(ctx context.Context, markers []Marker) error {

@@ -28,27 +28,30 @@ func version(n uint64) events.Version {
 func TestGuards(t *testing.T) {
 	closed := checkpoint.State{Created: &checkpoint.Created{Generation: 1}, Closed: &checkpoint.Closed{Ends: map[int]int64{0: 10, 1: 5}}}
 	applied := Logs{SnapshotCommitted: map[int]int64{0: 10, 1: 5}, LiveCommitted: map[int]int64{0: 20, 1: 0}}
-	now := seen{liveEnds: map[int]int64{0: 20, 1: 0}, markers: []Marker{{Shard: "s", Version: version(7)}, {Version: version(90)}}}
-	shards := func(position uint64, done bool) map[string]checkpoint.ShardFact {
-		return map[string]checkpoint.ShardFact{"s": {Shard: "s", Position: events.PositionAt(position), Done: done}}
+	now := Window{LiveEnds: map[int]int64{0: 20, 1: 0}, Markers: []Marker{{Shard: "s", Version: version(7)}, {Version: version(90)}}}
+	shards := func(position uint64, done bool) Settled {
+		return Settled{"s": {Shard: "s", Position: events.PositionAt(position), Done: done}}
 	}
-	require.Empty(t, now.unmet(closed, applied, shards(7, false)))
-	require.Empty(t, now.unmet(closed, applied, shards(0, true)), "a finished shard is beyond everything")
+	require.Empty(t, now.Unmet(closed, applied, shards(7, false)))
+	require.Empty(t, now.Unmet(closed, applied, shards(0, true)), "a finished shard is beyond everything")
 	for name, c := range map[string]struct {
 		state  checkpoint.State
 		logs   Logs
-		shards map[string]checkpoint.ShardFact
+		shards Settled
 		want   string
 	}{
 		"open":                     {checkpoint.State{Created: closed.Created}, applied, shards(7, false), "the snapshot to be read and closed"},
 		"snapshot not applied":     {closed, Logs{SnapshotCommitted: map[int]int64{0: 10, 1: 4}, LiveCommitted: applied.LiveCommitted}, shards(7, false), "1 records of the snapshot topic"},
 		"snapshot never committed": {closed, Logs{LiveCommitted: applied.LiveCommitted}, shards(7, false), "15 records of the snapshot topic"},
 		"live not applied":         {closed, Logs{SnapshotCommitted: applied.SnapshotCommitted, LiveCommitted: map[int]int64{0: 19}}, shards(7, false), "1 records of the live topic"},
-		"shard behind":             {closed, applied, shards(6, false), "shard s to be published up to 7 (now 6)"},
+		"shard behind":             {closed, applied, shards(6, false), `shard s to be published up to 7, and a grace to pass since (then it was at "6")`},
 		"shard unknown":            {closed, applied, nil, "shard s"},
 	} {
-		t.Run(name, func(t *testing.T) { require.Contains(t, now.unmet(c.state, c.logs, c.shards), c.want) })
+		t.Run(name, func(t *testing.T) { require.Contains(t, now.Unmet(c.state, c.logs, c.shards), c.want) })
 	}
+	next := closed
+	next.Created = &checkpoint.Created{Generation: 2}
+	require.Empty(t, now.Unmet(next, applied, nil), "nothing of an older generation would be applied")
 }
 
 // newTable is the new table's markers, in one segment, in pages of three.
@@ -189,13 +192,13 @@ func TestSweepWaits(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		s.close(t)
 		time.Sleep(5 * time.Minute)
-		s.mu.Lock()
-		s.committed[0] = 5
-		s.mu.Unlock()
+		s.publish(t, "s", 10)
 		time.Sleep(5 * time.Minute)
 		require.Empty(t, s.table.removed)
 		opened := time.Now()
-		s.publish(t, "s", 10)
+		s.mu.Lock()
+		s.committed[0] = 5
+		s.mu.Unlock()
 		got := <-ended
 		require.NoError(t, got.err)
 		require.Equal(t, Summary{Removed: 9, Changed: 1}, got.summary)
@@ -227,6 +230,41 @@ func TestSweepInWindows(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 10, summary.Removed)
 		require.Equal(t, 2*time.Minute, time.Since(began).Round(time.Minute), "6 and 4: a window ends with its page")
+	})
+}
+
+// Guard b: the ends are younger than what has settled. A capture that began from an older fact publishes older records
+// again until it has read the further one.
+func TestSweepTakesTheEndsAfterTheFactsHaveSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, marker(7, "s"))
+		s.publish(t, "s", 3)
+		s.close(t)
+		type outcome struct {
+			summary Summary
+			err     error
+		}
+		ended := make(chan outcome, 1)
+		go func() {
+			summary, err := s.sweep().Run(t.Context())
+			ended <- outcome{summary, err}
+		}()
+		time.Sleep(5 * time.Minute)
+		s.publish(t, "s", 7)
+		time.Sleep(30 * time.Second)
+		s.mu.Lock()
+		s.ends[0] = 8 // published again, and not applied yet
+		s.mu.Unlock()
+		time.Sleep(time.Hour)
+		require.Empty(t, s.table.removed)
+		applied := time.Now()
+		s.mu.Lock()
+		s.committed[0] = 8
+		s.mu.Unlock()
+		got := <-ended
+		require.NoError(t, got.err)
+		require.EqualValues(t, 1, got.summary.Removed)
+		require.GreaterOrEqual(t, s.table.times[0].Sub(applied), time.Minute)
 	})
 }
 
