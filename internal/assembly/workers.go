@@ -156,7 +156,7 @@ func (w *worker) capture(ctx context.Context) error {
 	reader := capture.New(capture.Config{
 		Stream:  dynamodb.NewStream(w.Old, created.Stream, created.KeySchema),
 		Publish: w.publish(w.Topics.Live), DeadLetter: w.deadItem,
-		Facts: w.facts(), Watch: w.watch, Generation: created.Generation, Logger: w.Logger,
+		Facts: w.facts(), Watch: w.watch, Generation: created.Generation, Grace: w.Config.Grace, Logger: w.Logger,
 	})
 	return w.Kafka.Group(ctx, w.Config.Name+".capture", []string{w.Topics.Work}, func(ctx context.Context, a kafka.Assignment) error {
 		return reader.Run(ctx, a.Partitions[w.Topics.Work], created.WorkPartitions)

@@ -52,7 +52,7 @@ func (p *parts) capture(ctx context.Context, stream capture.Stream) (time.Durati
 	}
 	worker := capture.New(capture.Config{
 		Stream: stream, Publish: p.kafka.Publish(m.topics.Live, partitions), DeadLetter: noDeadLetter,
-		Facts: m.facts, Watch: m.watch, Generation: 1, Poll: poll,
+		Facts: m.facts, Watch: m.watch, Generation: 1, Grace: grace, Poll: poll,
 	})
 	run := m.watched(func(ctx context.Context) error { return worker.Run(ctx, []int{0}, 1) })
 	took, err := stopwatch(ctx, run, func() bool {

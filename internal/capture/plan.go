@@ -8,9 +8,9 @@ import (
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 )
 
-// plan decides which shards may be read now, oldest first, and which parts of the stream are lost. It is pure.
+// Plan decides which shards may be read now, oldest first, and which parts of the stream are lost. It is pure.
 // The facts are those of one generation.
-func plan(shards []Shard, facts map[string]checkpoint.ShardFact, generation uint32) (ready, gaps []checkpoint.ShardFact) {
+func Plan(shards []Shard, facts map[string]checkpoint.ShardFact, generation uint32) (ready, gaps []checkpoint.ShardFact) {
 	listed := make(map[string]bool, len(shards))
 	for _, s := range shards {
 		listed[s.ID] = true

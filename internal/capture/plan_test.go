@@ -50,7 +50,7 @@ func TestPlan(t *testing.T) {
 		"finished and gone": {facts: facts{"p": {Shard: "p", Done: true}, "q": {Shard: "q", Before: true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ready, gaps := plan(c.shards, c.facts, 1)
+			ready, gaps := Plan(c.shards, c.facts, 1)
 			var readyIDs, gapIDs []string
 			for _, f := range ready {
 				readyIDs = append(readyIDs, f.Shard)
@@ -77,7 +77,7 @@ func TestPlanOfAWideForest(t *testing.T) {
 			facts[root] = checkpoint.ShardFact{Shard: root, Done: true}
 		}
 	}
-	ready, gaps := plan(shards, facts, 1)
+	ready, gaps := Plan(shards, facts, 1)
 	require.Empty(t, gaps)
 	require.Len(t, ready, 200+2*100)
 	for _, f := range ready {

@@ -44,7 +44,15 @@ func (r *reader) run(ctx context.Context) error {
 		case err != nil:
 			return r.ended(ctx, r.lost(ctx, err))
 		}
-		if err := r.publish(ctx, page.Changes); err != nil {
+		err = r.publish(ctx, page.Changes)
+		if errors.Is(err, errOvertaken) {
+			if r.fact = r.furthest(); r.fact.Done {
+				return nil
+			}
+			iterator = "" // from where the other one is
+			continue
+		}
+		if err != nil {
 			return r.ended(ctx, err)
 		}
 		r.advance(page.Changes, began)
@@ -119,9 +127,6 @@ func (r *reader) publish(ctx context.Context, changes []Change) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	if err := r.Watch.Fresh(); err != nil {
-		return err
-	}
 	records := make([]events.Record, 0, len(changes))
 	for _, c := range changes {
 		if c.Bad != nil {
@@ -138,7 +143,41 @@ func (r *reader) publish(ctx context.Context, changes []Change) error {
 			Item: events.Item{Raw: c.Item}, Time: c.Time, Source: r.fact.Shard,
 		}))
 	}
-	return fault.Do(ctx, r.retrying("publish"), func(ctx context.Context) error { return r.Publish(ctx, records) })
+	return fault.Do(ctx, r.retrying("publish"), func(ctx context.Context) error { return r.attempt(ctx, records) })
+}
+
+// errOvertaken says that another capture has published more of the shard.
+var errOvertaken = errors.New("another capture has published more of this shard")
+
+// attempt publishes, for a part of the grace at the most, unless another capture is further: a stale one may have
+// written its fact after this one began. Invariant 5: a grace after a fact nothing at or before its position is
+// published any more, for whoever publishes has read the facts lately.
+func (r *reader) attempt(ctx context.Context, records []events.Record) error {
+	if err := r.Watch.Fresh(); err != nil {
+		return err
+	}
+	if age := r.Facts.Age(); age > r.Grace/2 {
+		return &fault.Error{Class: fault.Retry, Reason: "facts-unread", What: fmt.Sprintf("the facts could not be read for %s", age.Round(time.Millisecond))}
+	}
+	if best := r.furthest(); best.Done || best.Position > r.fact.Position {
+		return &fault.Error{Class: fault.Fatal, Reason: "overtaken", What: "publish changes of shard " + r.fact.Shard, Err: errOvertaken}
+	}
+	limited, cancel := context.WithTimeout(ctx, r.Grace/4)
+	defer cancel()
+	err := r.Publish(limited, records)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return &fault.Error{Class: fault.Retry, Reason: "publish-timeout", What: "publish changes of shard " + r.fact.Shard, Err: err}
+	}
+	return err
+}
+
+// furthest is what any capture is known to have published of the shard.
+func (r *reader) furthest() checkpoint.ShardFact {
+	best, ok := r.Facts.Shard(r.Generation, r.fact.Shard)
+	if !ok {
+		return r.fact // nothing has been said yet
+	}
+	return best
 }
 
 // advance notes that the changes are published. Invariant 2: they are, and so is everything before them, for a

@@ -28,6 +28,7 @@ type Config struct {
 	Facts      *checkpoint.Facts
 	Watch      interface{ Fresh() error }
 	Generation uint32
+	Grace      time.Duration // the migration's
 
 	Poll      time.Duration // between reads of a shard that had nothing; 0 is 200 ms: DynamoDB allows five a second
 	Lineage   time.Duration // between looks at the stream; 0 is 3 s
@@ -129,7 +130,7 @@ func (w *Worker) look(ctx context.Context, owned func(string) bool) ([]checkpoin
 	if err != nil {
 		return nil, err
 	}
-	ready, gaps := plan(shards, w.Facts.Shards(w.Generation), w.Generation)
+	ready, gaps := Plan(shards, w.Facts.Shards(w.Generation), w.Generation)
 	for _, gap := range gaps {
 		if owned(gap.Shard) {
 			return nil, w.gap(ctx, gap)

@@ -149,7 +149,7 @@ func (always) Fresh() error { return nil }
 func newWorker(s Stream, p *topic, log checkpoint.Log, name string) *Worker {
 	return New(Config{
 		Stream: s, Publish: p.publish, DeadLetter: p.deadLetter, Facts: checkpoint.NewFacts(log, name, time.Minute),
-		Watch: always{}, Generation: 1, Lineage: time.Second,
+		Watch: always{}, Generation: 1, Grace: 10 * time.Minute, Lineage: time.Second,
 	})
 }
 
