@@ -1,0 +1,89 @@
+package model
+
+// Guards are what the design rests on. All of them are on in a migration; the model can take one away, and a test
+// shows for each that something goes wrong then.
+type Guards uint32
+
+// The guards, each by what the parts do because of it.
+const (
+	// Condition: a write takes effect only if the key is absent or its stored version is lower (invariant 1).
+	Condition Guards = 1 << iota
+	// Markers: a delete leaves a marker.
+	Markers
+	// CommitContiguous: an offset is committed only when everything before it is durable (invariant 2).
+	CommitContiguous
+	// FactAfterPublish: a fact says no more than what Kafka has acknowledged (invariant 2).
+	FactAfterPublish
+	// StartFirst: the start of capture is durable before the first page is read (invariant 3).
+	StartFirst
+	// FromFacts: a capture goes on from the facts, and not from the end of the stream (invariant 4).
+	FromFacts
+	// StopAtGap: a trimmed part of the stream stops capture (invariant 4).
+	StopAtGap
+	// ParentFirst: a child shard begins only when its parent's end is a durable fact.
+	ParentFirst
+	// WriterInKey: a fact's key names its writer, so that compaction keeps the further one (invariant 6).
+	WriterInKey
+	// ClearSilent: a writer clears another's fact only when that one has been silent for the grace.
+	ClearSilent
+	// CloseAfterDone: the close is written when every segment is done.
+	CloseAfterDone
+	// DropPastClose: a snapshot record past the close is dropped.
+	DropPastClose
+	// SweepSnapshotApplied is guard a of the sweep: the snapshot is applied up to the close.
+	SweepSnapshotApplied
+	// SweepFacts is the first half of guard b: the shard's fact has reached the marker.
+	SweepFacts
+	// SweepSettles: the fact that guard b looks at is a grace old.
+	SweepSettles
+	// SweepEndsAfter: the end offsets that guard b looks at are younger than what has settled.
+	SweepEndsAfter
+	// SweepLiveApplied is the second half of guard b: the live records are applied up to those offsets.
+	SweepLiveApplied
+	// SweepGrace is guard c: a grace passes before the marker is removed.
+	SweepGrace
+	// SweepExact: a marker is removed only if the item is still this very marker.
+	SweepExact
+	// TakeNotice: a capture that publishes has read the facts lately, and goes on from where another one is further.
+	TakeNotice
+	// ReplayBoth: a replay begins at the start of both topics.
+	ReplayBoth
+	// ReplayAfterSweep: a replay waits until a sweep that is under way has taken notice of it.
+	ReplayAfterSweep
+	// DropOldGeneration: a record of an older generation is dropped.
+	DropOldGeneration
+	// MarkVanished: rows that vanished in the gap are looked for after the close of the new generation.
+	MarkVanished
+	// MarkAfterGrace: that begins no sooner than a grace after the new generation did.
+	MarkAfterGrace
+	// MarkAfterApplied: that begins no sooner than the new snapshot is applied up to its close.
+	MarkAfterApplied
+	// MarkIfGone: a row of an older generation is marked only if a consistent read at the source does not find it.
+	MarkIfGone
+	// RerunInVersion: a replay with a changed mapping raises the rerun of every version.
+	RerunInVersion
+
+	endOfGuards
+	allGuards = endOfGuards - 1
+)
+
+var guardNames = []string{
+	"Condition", "Markers", "CommitContiguous", "FactAfterPublish", "StartFirst", "FromFacts", "StopAtGap", "ParentFirst",
+	"WriterInKey", "ClearSilent", "CloseAfterDone", "DropPastClose", "SweepSnapshotApplied", "SweepFacts", "SweepSettles",
+	"SweepEndsAfter", "SweepLiveApplied", "SweepGrace", "SweepExact", "TakeNotice", "ReplayBoth", "ReplayAfterSweep", "DropOldGeneration",
+	"MarkVanished", "MarkAfterGrace", "MarkAfterApplied", "MarkIfGone", "RerunInVersion",
+}
+
+// String names the guards of the set.
+func (g Guards) String() string {
+	text := ""
+	for i, name := range guardNames {
+		if g&(1<<i) != 0 {
+			text += " " + name
+		}
+	}
+	if text == "" {
+		return "none"
+	}
+	return text[1:]
+}

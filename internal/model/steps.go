@@ -1,0 +1,200 @@
+package model
+
+import "strconv"
+
+func itoa(n int8) string { return strconv.Itoa(int(n)) }
+
+// doer is called with each step: change makes the state that follows.
+type doer func(v verb, object int8, change func(*state))
+
+// next lists every step that may follow. Each part lists its own.
+func (w *world) next(from state, step func(action, state)) {
+	do := func(v verb, object int8, change func(*state)) {
+		to := from
+		change(&to)
+		if to != from {
+			step(action{v, object}, to)
+		}
+	}
+	w.application(&from, do)
+	w.create(&from, do)
+	if from.entries > 0 {
+		for i := range from.shards {
+			w.capture(&from, int8(i), do)
+		}
+		w.snapshot(&from, do)
+		w.apply(&from, do)
+		w.sweep(&from, do)
+		w.operator(&from, do)
+		w.vanishing(&from, do)
+		do(graceDone, none, w.grace)
+	}
+}
+
+func (w *world) application(s *state, do doer) {
+	if s.head == w.Changes {
+		return
+	}
+	do(appPuts, none, func(s *state) { s.ops[s.head] = put; s.head++ })
+	if _, ok := s.present(); ok {
+		do(appDeletes, none, func(s *state) { s.ops[s.head] = del; s.head++ })
+	}
+}
+
+// create writes the start of capture, which is the end of the stream as it is now, and the control record.
+func (w *world) create(s *state, do doer) {
+	started := s.shards[0].known
+	if !started && (s.entries == 0 || !w.has(StartFirst)) {
+		do(createStart, none, w.start)
+	}
+	if s.entries == 0 && (started || !w.has(StartFirst)) {
+		do(createControl, none, func(s *state) { s.append(entry{what: created}); s.read = s.entries })
+	}
+}
+
+// start writes the facts of a new generation: one for each shard that is open, and for each that is closed already.
+func (w *world) start(s *state) {
+	s.shards = [2]shard{{known: true, said: fact{at: none}}, {said: fact{at: none}}}
+	open := 0
+	if w.Split > 0 && s.head >= w.Split {
+		open = 1
+		s.shards[0].before, s.shards[1].known = true, true
+	}
+	sh := &s.shards[open]
+	sh.said, sh.floor, sh.published = fact{at: s.head}, s.head, s.head
+}
+
+func (s *state) append(e entry) {
+	s.control[s.entries] = e
+	s.entries++
+}
+
+// last is the shard's last change that has been made; it is the shard's end when the shard is closed.
+func (w *world) last(s *state, i int8) int8 {
+	if i == 0 && w.Split > 0 {
+		return min(s.head, w.Split)
+	}
+	return s.head
+}
+
+// closed reports whether a shard is closed: the parent is when its last change has been made.
+func (w *world) closed(s *state, i int8) bool { return i == 0 && w.Split > 0 && s.head >= w.Split }
+
+func (w *world) capture(s *state, i int8, do doer) {
+	sh := &s.shards[i]
+	if i == 1 && (w.Split == 0 || s.head < w.Split) || !sh.said.done && !w.mayRead(s, i) {
+		return
+	}
+	floor := max(sh.floor, w.firstOf(i))
+	generation := s.generation()
+	for n := floor + 1; n <= min(max(sh.published, floor)+1, w.last(s, i)) && s.lives < w.Live; n++ {
+		if n <= s.trimmed && w.has(StopAtGap) {
+			continue // it is gone, and capture stops
+		}
+		do(capturePublishes, n, func(s *state) { s.publish(record{generation, true, n}, i) })
+	}
+	if !w.has(StopAtGap) && sh.published < s.trimmed {
+		do(captureSkips, s.trimmed, func(s *state) { s.shards[i].published = s.trimmed })
+	}
+	if !w.has(FromFacts) && sh.published < w.last(s, i) {
+		do(captureSkips, w.last(s, i), func(s *state) { s.shards[i].published = w.last(s, i) })
+	}
+	if sh.said.done {
+		return // a stale capture may still publish, and what it could say is said
+	}
+	says := sh.published
+	if !w.has(FactAfterPublish) {
+		says = w.last(s, i)
+	}
+	if says > sh.said.at && says > floor {
+		do(captureWritesFact, says, func(s *state) { s.shards[i].said.at = says })
+	}
+	if w.closed(s, i) && says == w.last(s, i) {
+		do(captureFinishes, i, func(s *state) { s.shards[i].said = fact{at: says, done: true} })
+	}
+}
+
+func (s *state) publish(r record, shard int8) {
+	s.live[s.lives] = r
+	s.lives++
+	sh := &s.shards[shard]
+	sh.published = max(sh.published, r.n)
+}
+
+// firstOf is the position before the first change of a shard.
+func (w *world) firstOf(i int8) int8 {
+	if i == 1 {
+		return w.Split
+	}
+	return 0
+}
+
+func (w *world) snapshot(s *state, do doer) {
+	control := w.state(s, s.entries)
+	if !s.copied && control.Closed == nil {
+		do(copierReads, none, func(s *state) {
+			if image, ok := s.present(); ok {
+				s.held |= 1 << image
+				s.ready = s.ready || !w.has(FactAfterPublish)
+			} else {
+				s.ready = true
+			}
+		})
+	}
+	generation := s.generation()
+	for image := range int8(maxChanges + 1) {
+		if s.snaps == w.Snapshot {
+			break
+		}
+		if s.held&(1<<image) != 0 {
+			do(copierPublishes, image, func(s *state) {
+				s.snap[s.snaps] = record{generation: generation, n: image}
+				s.snaps++
+				s.ready = true
+			})
+		}
+		if s.stale&(1<<image) != 0 {
+			do(staleCopier, image, func(s *state) {
+				s.snap[s.snaps] = record{generation: generation - 1, n: image}
+				s.snaps++
+			})
+		}
+	}
+	if s.ready && !s.copied {
+		do(copierWritesFact, none, func(s *state) { s.copied = true })
+	}
+	if control.Closed == nil && (s.copied || !w.has(CloseAfterDone)) {
+		do(snapshotCloses, none, func(s *state) { s.append(entry{what: closed, end: s.snaps}) })
+	}
+}
+
+// grace is the time after which nothing that was begun before it is under way: stale workers have stopped themselves,
+// requests have arrived or never will, and whoever works on has read the control log and the facts.
+func (w *world) grace(s *state) {
+	for i := range s.shards {
+		if sh := &s.shards[i]; w.has(TakeNotice) {
+			sh.floor = max(sh.floor, sh.said.at)
+		}
+	}
+	s.stale = 0
+	if s.copied {
+		s.held = 0
+	}
+	s.from, s.read, s.reruns = s.committed, s.entries, s.rerun
+	if s.replaying {
+		s.sweeper = sweeper{} // it has read of the replay
+	}
+	switch s.sweeper.sweeping {
+	case settling:
+		s.sweeper.sweeping = settled
+	case waiting:
+		s.sweeper.sweeping = removing
+	case notSweeping, settled, seen, removing:
+	}
+	if s.marking == notMarking && s.generation() > 1 {
+		s.marking = ripe
+	}
+	if s.marking == markingGone {
+		s.marking, s.vanished = ripe, item{}
+	}
+}
