@@ -24,6 +24,9 @@ func (s seen) unmet(state checkpoint.State, logs Logs, shards map[string]checkpo
 	if state.Closed == nil {
 		return "the snapshot to be read and closed"
 	}
+	if state.Phase() != checkpoint.Streaming {
+		return "the rows that vanished before the restart to be marked"
+	}
 	if text := behind(logs.SnapshotCommitted, state.Closed.Ends, "snapshot"); text != "" { // guard a
 		return text
 	}
