@@ -31,7 +31,9 @@ func (a Attributes) version(item events.Item) (events.Version, error) {
 }
 
 // deleted is the text of an item's deleted-at number; empty when the item is no marker.
-func (a Attributes) deleted(item events.Item) string { return typedText(item.Attribute(a.Deleted), "N") }
+func (a Attributes) deleted(item events.Item) string {
+	return typedText(item.Attribute(a.Deleted), "N")
+}
 
 // Form is how the new table carries the order.
 type Form uint8

@@ -40,7 +40,9 @@ func Suspect(item Stored, current uint32) bool {
 // Vanished reports whether an item must get a marker: it is suspect, and a consistent read, begun after the item was
 // read, did not find its key at the source. The marker is of the lowest version of the generation, so that any change
 // that comes later, or has come meanwhile, beats it. It is pure.
-func Vanished(item Stored, current uint32, atSource bool) bool { return Suspect(item, current) && !atSource }
+func Vanished(item Stored, current uint32, atSource bool) bool {
+	return Suspect(item, current) && !atSource
+}
 
 // Unmet is what the search for vanished rows still waits for, in words; empty when it may begin. committed are the
 // offsets of .snapshot that the applier's group has committed; known is for how long this process has known of the
