@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"text/tabwriter"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
@@ -27,15 +28,7 @@ func (c *createCommand) Run(ctx context.Context, streams cli.Streams) error {
 		EnableStream: c.EnableStream, DryRun: c.DryRun, KeepExisting: c.KeepExisting, Logger: c.Logger(streams.Stderr),
 	})
 	if report != nil {
-		table := tabwriter.NewWriter(streams.Stdout, 0, 0, 2, ' ', 0)
-		for _, check := range report.Checks {
-			mark, text := "ok", check.Found
-			if check.Problem != "" {
-				mark, text = "NO", check.Problem
-			}
-			fmt.Fprintf(table, "%s\t%s\t%s\n", mark, check.What, text)
-		}
-		if err := table.Flush(); err != nil {
+		if err := printChecks(streams.Stdout, report.Checks); err != nil {
 			return err
 		}
 	}
@@ -51,4 +44,17 @@ func (c *createCommand) Run(ctx context.Context, streams cli.Streams) error {
 		fmt.Fprintf(streams.Stdout, "%s can be created; nothing was changed.\n", config.Name)
 	}
 	return nil
+}
+
+// printChecks shows to a person what was looked at.
+func printChecks(w io.Writer, checks []assembly.Check) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, check := range checks {
+		mark, text := "ok", check.Found
+		if check.Problem != "" {
+			mark, text = "NO", check.Problem
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", mark, check.What, text)
+	}
+	return table.Flush()
 }

@@ -18,18 +18,20 @@ const about = `Moves a live table to a new one: no downtime, no lost write, no d
   crossfade run -f migration.yaml        all of it in one process; or start streamer and snapshot workers
   crossfade status -f migration.yaml     how far it is
   crossfade sweep -f migration.yaml      remove the markers of deleted rows, once nothing older can arrive
+  crossfade restart -f migration.yaml    after a gap in the stream: begin a new generation, and lose nothing
 
 Exit status: 0 done, 1 failed while running, 2 wrong use or configuration, 3 something outside is missing or refuses.`
 
 type commands struct {
-	Demo   demoCommand   `cmd:"" help:"Migrate a table under a live application on embedded parts, kill workers on the way, and compare both tables."`
-	Init   initCommand   `cmd:"" help:"Print a commented migration.yaml."`
-	Create createCommand `cmd:"" help:"Check everything, then create the topics, the start of capture and the control record. Run again, it changes nothing."`
-	Run    runCommand    `cmd:"" help:"Snapshot, capture and apply in one process, until it is stopped."`
-	Status statusCommand `cmd:"" help:"Show the phase, progress, lag and members of a migration."`
-	Sweep  sweepCommand  `cmd:"" help:"Remove markers once nothing older can arrive; says what it waits for."`
-	Replay replayCommand `cmd:"" help:"Set the applier back to the start of both topics; refused while a streamer runs."`
-	Worker workerCommand `cmd:"" hidden:"" help:"The workers, as the demonstration starts them."`
+	Demo    demoCommand    `cmd:"" help:"Migrate a table under a live application on embedded parts, kill workers on the way, and compare both tables."`
+	Init    initCommand    `cmd:"" help:"Print a commented migration.yaml."`
+	Create  createCommand  `cmd:"" help:"Check everything, then create the topics, the start of capture and the control record. Run again, it changes nothing."`
+	Restart restartCommand `cmd:"" help:"Begin a new generation after a gap in the stream: capture from now on, read the table again, find the rows that vanished meanwhile."`
+	Run     runCommand     `cmd:"" help:"Snapshot, capture and apply in one process, until it is stopped."`
+	Status  statusCommand  `cmd:"" help:"Show the phase, progress, lag and members of a migration."`
+	Sweep   sweepCommand   `cmd:"" help:"Remove markers once nothing older can arrive; says what it waits for."`
+	Replay  replayCommand  `cmd:"" help:"Set the applier back to the start of both topics; refused while a streamer runs."`
+	Worker  workerCommand  `cmd:"" hidden:"" help:"The workers, as the demonstration starts them."`
 }
 
 type initCommand struct{}

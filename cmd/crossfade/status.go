@@ -45,7 +45,7 @@ func (c *statusCommand) Run(ctx context.Context, streams cli.Streams) error {
 func printStatus(w io.Writer, s *assembly.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
-	line("migration", "%s: %s", s.Name, s.Phase)
+	line("migration", "%s: %s%s", s.Name, s.Phase, generation(s))
 	line("snapshot", "%d of %d segments, %d rows of about %d, %.0f rows/s%s", s.Segments.Done, s.Segments.Total, s.Rows.Done, s.Rows.Total, s.RowsPerSecond, left(s.SecondsLeft))
 	if c := s.Capture; c != nil {
 		line("capture", "%d records from %d shards, %.1f s behind, at %s", c.Records, c.Shards, c.BehindSeconds, orDash(c.Position))
@@ -53,6 +53,12 @@ func printStatus(w io.Writer, s *assembly.Status) error {
 		for _, gap := range c.Gaps {
 			line("GAP", "%s", gap)
 		}
+	}
+	if s.Restart != "" {
+		line("", "capture has stopped and nothing was skipped; begin a new generation with: %s", s.Restart)
+	}
+	if m := s.Marking; m != nil {
+		line("vanished", "%s", marking(m))
 	}
 	line("to apply", "%d snapshot records, %d live records", s.SnapshotLag, s.LiveLag)
 	n := s.Counts
@@ -71,6 +77,27 @@ func printStatus(w io.Writer, s *assembly.Status) error {
 		}
 	}
 	return t.Flush()
+}
+
+// generation tells of a generation that a restart began.
+func generation(s *assembly.Status) string {
+	if s.Generation <= 1 {
+		return ""
+	}
+	return fmt.Sprintf(", generation %d since %s", s.Generation, s.Began.Local().Format(time.DateTime))
+}
+
+// marking says what has become of the rows that vanished before the restart.
+func marking(m *assembly.Marking) string {
+	switch {
+	case m.Done && m.Kept > 0:
+		return fmt.Sprintf("%d rows that vanished before the restart are marked; %d are as they were before it and still at the source: see the dlq", m.Marked, m.Kept)
+	case m.Done:
+		return fmt.Sprintf("%d rows that vanished before the restart are marked", m.Marked)
+	case m.Waiting != "":
+		return "looking for rows that vanished before the restart waits for " + m.Waiting
+	}
+	return "a snapshot worker looks for rows that vanished before the restart, when its grace has passed"
 }
 
 func left(seconds float64) string {

@@ -37,7 +37,7 @@ type Drop = events.Reason
 // Decide turns a fetched record into the event to write. It returns a reason to drop it instead, or an error: of
 // type *events.Invalid if it can never be applied, of class Retry if the state is too old to tell.
 func (r Rules) Decide(d *events.Decoder, record events.Record, state checkpoint.State) (events.Event, Drop, error) {
-	if drop := r.pastClose(record, state); drop != "" {
+	if drop := r.pastClose(record, state); drop != "" && !ahead(record, state) {
 		return events.Event{}, drop, nil
 	}
 	e, err := d.Record(record)
@@ -82,6 +82,14 @@ func (r Rules) pastClose(record events.Record, state checkpoint.State) Drop {
 		return events.PastClose // DESIGN section 6, 3: a zombie's
 	}
 	return ""
+}
+
+// ahead reports whether a record says that it is of a later generation than the one that is known here. The snapshot of a
+// later generation lies past the close of this one, in the same topic, and is no zombie's.
+func ahead(record events.Record, state checkpoint.State) bool {
+	text, _ := record.Header(events.HeaderVersion)
+	v, err := events.ParseVersion(text)
+	return err == nil && v.Generation > state.Generation()
 }
 
 // version checks the version that a record carries, or gives the application's event its own.

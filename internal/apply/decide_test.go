@@ -170,6 +170,18 @@ func TestDecideGenerations(t *testing.T) {
 	require.Equal(t, fault.Retry, fault.Of(err))
 }
 
+// The snapshot of the next generation is published behind the close of this one, and to an applier that has not read of
+// the restart yet it must not look like a zombie's.
+func TestSnapshotOfTheNextGenerationIsNotPastTheClose(t *testing.T) {
+	rules := newWorld(t).rules
+	d := events.NewDecoder(schema)
+	state := checkpoint.State{Created: &checkpoint.Created{Generation: 1}, Closed: closedAt(10)}
+	next := events.Encode(events.Event{Key: keyOf("a"), Op: events.Write, Version: events.Version{Generation: 2}, Item: item("a", "v")})
+	_, drop, err := rules.Decide(d, in(snapshotAt(0), 10, next), state)
+	require.Empty(t, drop)
+	require.Equal(t, fault.Retry, fault.Of(err))
+}
+
 func TestAppForm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

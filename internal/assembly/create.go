@@ -68,10 +68,13 @@ type creation struct {
 	new     dynamodb.Description
 }
 
+// errChecks says that the report names a problem.
+var errChecks = &fault.Error{Class: fault.Fatal, Reason: "checks", What: "the checks found problems; nothing was changed"}
+
 func (c *creation) run(ctx context.Context) (*CreateReport, error) {
 	c.check(ctx)
 	if c.report.Refused() {
-		return c.report, &fault.Error{Class: fault.Fatal, Reason: "checks", What: "the checks found problems; nothing was changed"}
+		return c.report, errChecks
 	}
 	state, err := c.state(ctx)
 	if err != nil {
@@ -88,12 +91,8 @@ func (c *creation) run(ctx context.Context) (*CreateReport, error) {
 }
 
 func (c *creation) create(ctx context.Context) error {
-	if c.options.EnableStream && c.from() == "stream" && c.old.Stream == "" {
-		arn, err := c.Old.EnableStream(ctx)
-		if err != nil {
-			return err
-		}
-		c.old.Stream = arn
+	if err := c.enableStream(ctx); err != nil {
+		return err
 	}
 	if err := c.Kafka.CreateTopics(ctx, c.topicSpec()); err != nil {
 		return err
@@ -127,6 +126,13 @@ func (c *creation) create(ctx context.Context) error {
 	return err
 }
 
+func (c *creation) enableStream(ctx context.Context) (err error) {
+	if c.options.EnableStream && c.from() == "stream" && c.old.Stream == "" {
+		c.old.Stream, err = c.Old.EnableStream(ctx)
+	}
+	return err
+}
+
 func (c *creation) record() *checkpoint.Created {
 	return &checkpoint.Created{
 		Generation: 1, Config: c.Config.Fingerprint(), KeySchema: c.old.KeySchema, Stream: c.old.Stream,
@@ -142,8 +148,8 @@ func (c *creation) topicSpec() kafka.TopicSpec {
 	}
 }
 
-// check looks at everything and notes what is wrong; one problem hides no other.
-func (c *creation) check(ctx context.Context) {
+// checkTables looks at Kafka and at both tables, and reports whether they are there to be asked for more.
+func (c *creation) checkTables(ctx context.Context) bool {
 	c.note("Kafka", func() (string, error) { return c.Kafka.Check(ctx, c.Config.Kafka.Replication) })
 	c.note("old table", func() (found string, err error) {
 		c.old, err = c.Old.Describe(ctx)
@@ -153,8 +159,13 @@ func (c *creation) check(ctx context.Context) {
 		c.new, err = c.New.Describe(ctx)
 		return fmt.Sprintf("%s, key %s, about %d items", c.Config.Target.DynamoDB.Table, c.new.KeySchema, c.new.Items), err
 	})
-	if c.report.Refused() {
-		return // what follows asks the tables
+	return !c.report.Refused()
+}
+
+// check looks at everything and notes what is wrong; one problem hides no other.
+func (c *creation) check(ctx context.Context) {
+	if !c.checkTables(ctx) {
+		return
 	}
 	c.note("key schemas", c.checkKeys)
 	c.note("read permission", func() (string, error) { return "scan of the old table answered", c.Old.CheckRead(ctx) })

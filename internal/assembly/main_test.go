@@ -35,6 +35,7 @@ var schema = events.KeySchema{{Name: "pk", Type: "S"}}
 // world is a broker and a database with two empty tables, both without a stream.
 type world struct {
 	t        *testing.T
+	server   *embedded.Server
 	file     string
 	endpoint string
 	brokers  string
@@ -55,6 +56,7 @@ func newWorld(t *testing.T) *world {
 		}
 		return w.fault(c)
 	}})
+	w.server = server
 	var err error
 	w.endpoint, err = server.Start()
 	require.NoError(t, err)

@@ -135,6 +135,9 @@ func (p *Parts) attributes() dynamodb.Attributes {
 	return dynamodb.Attributes{Version: a.Version, Deleted: a.Deleted, Shard: a.Shard, Tombstone: a.Tombstone}
 }
 
+// restartCommand is what begins a new generation.
+func (p *Parts) restartCommand() string { return "crossfade restart -f " + p.Config.File }
+
 // recorded returns the state of a created migration, and refuses a configuration that differs from what was recorded.
 func (p *Parts) recorded(ctx context.Context) (checkpoint.State, error) {
 	state, err := p.state(ctx)

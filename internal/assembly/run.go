@@ -30,11 +30,7 @@ func Run(ctx context.Context, c *migration.Config, o RunOptions) error {
 		}
 		return err
 	}
-	w, err := join(ctx, c, WorkerOptions{Capture: true, Apply: true, Show: o.Show, Logger: o.Logger})
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.untilDone(ctx, w.snapshot, w.streamer), w.Close())
+	return work(ctx, c, WorkerOptions{Capture: true, Apply: true, Show: o.Show, Logger: o.Logger}, (*worker).snapshot, (*worker).streamer)
 }
 
 // Show is how a worker lets a person watch the whole migration, not only its own part.

@@ -11,6 +11,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
+	"github.com/crossfadedb/crossfade/internal/snapshot"
 )
 
 // retention is how long DynamoDB keeps a stream record.
@@ -38,13 +39,27 @@ type Capture struct {
 	Gaps                 []string `json:"gaps,omitempty"`
 }
 
+// Marking is what is known of the rows that vanished before a restart.
+type Marking struct {
+	Waiting string `json:"waiting,omitempty"` // what the search for them still waits for, beside the grace
+	Done    bool   `json:"done"`
+	Marked  int64  `json:"marked"` // by the search that ended
+	Kept    int64  `json:"kept"`   // of an older generation and still at the source
+}
+
 // Status is what an operator wants to see of a migration.
 type Status struct {
-	Name     string           `json:"name"`
-	Phase    checkpoint.Phase `json:"phase"`
-	At       time.Time        `json:"at"`
-	Segments Done             `json:"segments"`
-	Rows     Done             `json:"rows"` // published; the total is the source's own estimate
+	Name  string           `json:"name"`
+	Phase checkpoint.Phase `json:"phase"`
+	At    time.Time        `json:"at"`
+	// Generation is the current one, and Began when it did. Segments, Rows and Capture are of this generation alone.
+	Generation uint32    `json:"generation"`
+	Began      time.Time `json:"began,omitzero"`
+	Segments   Done      `json:"segments"`
+	Rows       Done      `json:"rows"` // published; the total is the source's own estimate
+	// Restart is the command that begins a new generation; empty unless the stream has a gap.
+	Restart string   `json:"restart,omitempty"`
+	Marking *Marking `json:"marking,omitempty"` // nil in the first generation
 	// RowsPerSecond and SecondsLeft are of the snapshot, from one look to the next; 0 when that is not known.
 	RowsPerSecond float64                   `json:"rows_per_second"`
 	SecondsLeft   float64                   `json:"seconds_left"`
@@ -128,7 +143,7 @@ func (p *Parts) look(ctx context.Context) (*Status, error) {
 	if err != nil || state.Created == nil {
 		return s, err
 	}
-	s.Phase, s.Swept = state.Phase(), state.Removed
+	s.Phase, s.Swept, s.Generation, s.Began = state.Phase(), state.Removed, state.Generation(), state.Began
 	facts := p.facts()
 	if err := facts.Refresh(ctx); err != nil {
 		return s, err
@@ -136,12 +151,30 @@ func (p *Parts) look(ctx context.Context) (*Status, error) {
 	s.snapshot(state, facts)
 	if p.from() == apply.FromStream {
 		s.Capture = captureStatus(facts.Shards(state.Generation()), s.At)
+		if len(s.Capture.Gaps) > 0 {
+			s.Restart = p.restartCommand()
+		}
 	}
-	return s, errors.Join(p.lags(ctx, s), p.members(ctx, s))
+	return s, errors.Join(p.lags(ctx, s), p.marking(ctx, s, state), p.members(ctx, s))
+}
+
+// marking fills in what there is to say in a generation that a restart began.
+func (p *Parts) marking(ctx context.Context, s *Status, state checkpoint.State) error {
+	switch {
+	case state.Restarted == nil:
+		return nil
+	case state.Marked != nil:
+		s.Marking = &Marking{Done: true, Marked: state.Marked.Marked, Kept: state.Marked.Kept}
+		return nil
+	}
+	logs, err := p.sweepLogs(ctx)
+	// Of the grace only the process that searches knows, for it counts it on its own clock.
+	s.Marking = &Marking{Waiting: snapshot.Unmet(state, logs.SnapshotCommitted, p.Config.Grace, p.Config.Grace)}
+	return err
 }
 
 func (s *Status) snapshot(state checkpoint.State, facts *checkpoint.Facts) {
-	s.Segments.Total, s.Rows.Total = int64(state.Created.Segments), state.Created.EstimatedItems
+	s.Segments.Total, s.Rows.Total = int64(state.Created.Segments), state.EstimatedItems()
 	for _, f := range facts.Segments(state.Generation()) {
 		s.Rows.Done += f.Items
 		if f.Done {
@@ -152,12 +185,9 @@ func (s *Status) snapshot(state checkpoint.State, facts *checkpoint.Facts) {
 
 // captureStatus folds the shards' facts. It is pure.
 func captureStatus(shards map[string]checkpoint.ShardFact, now time.Time) *Capture {
-	c := &Capture{RetentionLeftSeconds: retention.Seconds()}
+	c := &Capture{RetentionLeftSeconds: retention.Seconds(), Gaps: gapsOf(shards)}
 	var highest events.Position
 	for _, f := range shards {
-		if f.Gap != "" {
-			c.Gaps = append(c.Gaps, f.Gap)
-		}
 		c.Records += f.Records
 		highest = max(highest, f.Position)
 		if f.Done || f.Before {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/capture"
@@ -16,7 +16,6 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
-	"github.com/crossfadedb/crossfade/internal/snapshot"
 )
 
 // WorkerOptions are the flags of the workers.
@@ -29,11 +28,12 @@ type WorkerOptions struct {
 	Logger *slog.Logger
 }
 
-// worker is a process's part in a created migration.
+// worker is a process's part in one generation of a created migration.
 type worker struct {
 	*Parts
 	options WorkerOptions
 	state   checkpoint.State // as it was at the start
+	joined  time.Time        // when that had been read
 	watch   *checkpoint.Watch
 }
 
@@ -45,47 +45,62 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// join opens the parts of a created migration and begins to watch its control log.
-func join(ctx context.Context, c *migration.Config, o WorkerOptions) (*worker, error) {
-	p, err := Open(ctx, c, o.Logger)
-	if err != nil {
+// join begins to watch the control log of a created migration, for a part in its current generation.
+func (p *Parts) join(ctx context.Context, o WorkerOptions) (*worker, error) {
+	if _, err := p.recorded(ctx); err != nil {
 		return nil, err
 	}
-	w := &worker{Parts: p, options: o}
-	if w.state, err = p.recorded(ctx); err != nil {
-		return nil, errors.Join(err, p.Close())
-	}
-	err = p.patiently(ctx, func(ctx context.Context) error {
-		w.watch, err = checkpoint.NewWatch(ctx, p.control(), c.Grace)
+	own := *p
+	own.process = processName() // who joins again writes facts under another name, as a new process would
+	w := &worker{Parts: &own, options: o}
+	err := p.patiently(ctx, func(ctx context.Context) (err error) {
+		w.watch, err = checkpoint.NewWatch(ctx, w.control(), p.Config.Grace)
 		return err
 	})
 	if err != nil {
-		return nil, errors.Join(err, p.Close())
+		return nil, err
 	}
+	w.state, w.joined = w.watch.State(), time.Now()
 	return w, nil
 }
 
-// Snapshot runs a backfill worker until the snapshot is closed, or ctx ends.
-func Snapshot(ctx context.Context, c *migration.Config, o WorkerOptions) error {
-	w, err := join(ctx, c, o)
+// role is what a worker does in one generation, until ctx ends or it is done.
+type role func(*worker, context.Context) error
+
+// work plays the roles until they are done or ctx ends. When a new generation begins meanwhile, the roles end and are
+// played again from their start: by the path of a process that is started again.
+func work(ctx context.Context, c *migration.Config, o WorkerOptions, roles ...role) error {
+	p, err := Open(ctx, c, o.Logger)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	return errors.Join(w.untilDone(ctx, w.snapshot), w.Close())
+	for {
+		w, err := p.join(ctx, o)
+		if err != nil {
+			return errors.Join(interrupted(ctx, err), p.Close())
+		}
+		err = w.untilDone(ctx, roles...)
+		if !errors.Is(err, checkpoint.ErrNewGeneration) {
+			return errors.Join(err, p.Close())
+		}
+		o.Logger.Info("a new generation has begun; joining it", "after", w.state.Generation())
+	}
+}
+
+// Snapshot runs a backfill worker until the snapshot is closed, and after a restart the rows that vanished are marked, or
+// ctx ends.
+func Snapshot(ctx context.Context, c *migration.Config, o WorkerOptions) error {
+	return work(ctx, c, o, (*worker).snapshot)
 }
 
 // Streamer runs capture, apply or both until ctx ends.
 func Streamer(ctx context.Context, c *migration.Config, o WorkerOptions) error {
-	w, err := join(ctx, c, o)
-	if err != nil {
-		return interrupted(ctx, err)
-	}
-	return errors.Join(w.untilDone(ctx, w.streamer), w.Close())
+	return work(ctx, c, o, (*worker).streamer)
 }
 
 // untilDone runs the roles beside the watch. The first that fails ends the others; when all roles have returned
 // the watch ends too. The end of ctx is no error.
-func (w *worker) untilDone(ctx context.Context, roles ...func(context.Context) error) error {
+func (w *worker) untilDone(ctx context.Context, roles ...role) error {
 	watching, stopWatch := context.WithCancel(ctx)
 	defer stopWatch()
 	all, ctx := errgroup.WithContext(ctx)
@@ -94,7 +109,7 @@ func (w *worker) untilDone(ctx context.Context, roles ...func(context.Context) e
 		defer stopWatch()
 		group, ctx := errgroup.WithContext(ctx)
 		for _, role := range roles {
-			group.Go(func() error { return role(ctx) })
+			group.Go(func() error { return role(w, ctx) })
 		}
 		defer w.startShow(ctx)()
 		return group.Wait()
@@ -103,40 +118,6 @@ func (w *worker) untilDone(ctx context.Context, roles ...func(context.Context) e
 		return err
 	}
 	return nil
-}
-
-// snapshot reads segments as the group hands them out, and returns once the snapshot is closed.
-func (w *worker) snapshot(ctx context.Context) error {
-	if w.state.Closed != nil {
-		w.Logger.Info("the snapshot is closed already; nothing to do")
-		return nil
-	}
-	ctx, done := context.WithCancel(ctx)
-	defer done()
-	group, ctx := errgroup.WithContext(ctx)
-	facts := w.facts()
-	units := share(w.Config.Snapshot.MaxReadUnits)
-	reader := snapshot.New(snapshot.Config{
-		Source: dynamodb.NewSource(w.Old, w.state.Created.KeySchema), Publish: w.publish(w.Topics.Snapshot), DeadLetter: w.deadItem,
-		Facts: facts, Watch: w.watch, Generation: w.state.Generation(), Segments: w.state.Created.Segments,
-		AtOnce: w.Config.Snapshot.AtOnce, PagesInFlight: w.Config.Snapshot.PagesInFlight, Units: units, Logger: w.Logger,
-	})
-	closer := &snapshot.Closer{
-		Facts: w.facts(), Control: w.control(), Generation: w.state.Generation(), Segments: w.state.Created.Segments, Logger: w.Logger,
-		Ends: func(ctx context.Context) (map[int]int64, error) { return w.Kafka.EndOffsets(ctx, w.Topics.Snapshot) },
-	}
-	group.Go(func() error {
-		defer done() // closed, by whichever worker: there is nothing left to read
-		return closer.Run(ctx)
-	})
-	group.Go(func() error {
-		return w.Kafka.Group(ctx, w.Config.Name+".snapshot", []string{w.Topics.Work}, func(ctx context.Context, a kafka.Assignment) error {
-			mine := a.Partitions[w.Topics.Work]
-			setShare(units, w.Config.Snapshot.MaxReadUnits, len(mine), w.state.Created.WorkPartitions)
-			return reader.Run(ctx, mine, w.state.Created.WorkPartitions)
-		})
-	})
-	return ignoreCanceled(group.Wait())
 }
 
 // streamer captures and applies, as the options say and the form needs.
@@ -154,9 +135,10 @@ func (w *worker) streamer(ctx context.Context) error {
 func (w *worker) capture(ctx context.Context) error {
 	created := w.state.Created
 	reader := capture.New(capture.Config{
-		Stream:  dynamodb.NewStream(w.Old, created.Stream, created.KeySchema),
+		Stream:  dynamodb.NewStream(w.Old, w.state.Stream(), created.KeySchema),
 		Publish: w.publish(w.Topics.Live), DeadLetter: w.deadItem,
-		Facts: w.facts(), Watch: w.watch, Generation: created.Generation, Grace: w.Config.Grace, Logger: w.Logger,
+		Facts: w.facts(), Watch: w.watch, Generation: w.state.Generation(), Grace: w.Config.Grace, Logger: w.Logger,
+		GapAdvice: "begin a new generation with: " + w.restartCommand(),
 	})
 	return w.Kafka.Group(ctx, w.Config.Name+".capture", []string{w.Topics.Work}, func(ctx context.Context, a kafka.Assignment) error {
 		return reader.Run(ctx, a.Partitions[w.Topics.Work], created.WorkPartitions)
@@ -254,23 +236,6 @@ func (w *worker) deadItem(ctx context.Context, raw []byte, why *events.Invalid, 
 	record := events.Record{Value: raw, Headers: []events.Header{{Key: events.HeaderSource, Value: []byte(where)}}}
 	record.Topic, record.Partition, record.Offset = where, -1, -1
 	return w.Kafka.DeadLetter(w.Topics.DLQ)(ctx, record, why)
-}
-
-// share is a limiter for a part of a rate; nil when the rate is unlimited.
-func share(unitsPerSecond float64) *rate.Limiter {
-	if unitsPerSecond <= 0 {
-		return nil
-	}
-	return rate.NewLimiter(rate.Limit(unitsPerSecond), burst)
-}
-
-// burst is what may be read without waiting: one page, of which 1 MB costs 256 consistent read units.
-const burst = 256
-
-func setShare(l *rate.Limiter, unitsPerSecond float64, mine, all int) {
-	if l != nil && mine > 0 {
-		l.SetLimit(rate.Limit(unitsPerSecond * float64(mine) / float64(all)))
-	}
 }
 
 func ignoreCanceled(err error) error {

@@ -2,10 +2,17 @@ package capture
 
 import (
 	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
+
+// startAtOnce is how many open shards are looked at side by side.
+const startAtOnce = 16
 
 // Start makes the start of capture durable: every shard that is open now, from its first sequence number; and those
 // that are closed already as such, so that a parent that is missing later is known to be a gap. Facts that exist stay
@@ -20,17 +27,69 @@ func Start(ctx context.Context, stream Stream, facts *checkpoint.Facts, generati
 		return 0, err
 	}
 	known := facts.Shards(generation)
-	var missing []checkpoint.ShardFact
+	starts := make([]checkpoint.ShardFact, 0, len(shards))
 	for _, s := range shards {
 		closed := s.End != ""
 		if !closed {
 			open++
 		}
 		if _, ok := known[s.ID]; !ok {
-			missing = append(missing, checkpoint.ShardFact{
+			starts = append(starts, checkpoint.ShardFact{
 				Generation: generation, Shard: s.ID, Parent: s.Parent, Start: s.Start, Before: closed,
 			})
 		}
 	}
-	return open, fault.Do(ctx, nil, func(ctx context.Context) error { return facts.WriteShards(ctx, missing...) })
+	looks, looksCtx := errgroup.WithContext(ctx)
+	looks.SetLimit(startAtOnce)
+	for i := range starts {
+		if !starts[i].Before {
+			looks.Go(func() error { return fault.Do(looksCtx, nil, func(ctx context.Context) error { return held(ctx, stream, &starts[i]) }) })
+		}
+	}
+	if err := looks.Wait(); err != nil {
+		return 0, err
+	}
+	return open, fault.Do(ctx, nil, func(ctx context.Context) error { return facts.WriteShards(ctx, starts...) })
+}
+
+// held moves the start of an open shard to what the stream still holds of it, if its beginning has been trimmed. No scan
+// has begun: whatever is in the stream by now, held or trimmed, the snapshot covers, and only what comes from now on must
+// be there. So the oldest record that is left may be the start; and where none is returned, the shard counts as seen
+// empty just now, which lets a reader begin with the oldest record as long as nothing from now on can have been trimmed.
+func held(ctx context.Context, stream Stream, fact *checkpoint.ShardFact) error {
+	now := time.Now().UTC()
+	page, err := firstPage(ctx, stream, fact.Shard, From{At: fact.Start})
+	if !errors.Is(err, ErrTrimmed) {
+		return undecided(err)
+	}
+	page, err = firstPage(ctx, stream, fact.Shard, From{Oldest: true})
+	if err != nil {
+		return undecided(err)
+	}
+	if len(page.Changes) > 0 {
+		fact.Start = page.Changes[0].Position
+	} else {
+		fact.Confirmed = now
+	}
+	return nil
+}
+
+func firstPage(ctx context.Context, stream Stream, shard string, from From) (Page, error) {
+	iterator, err := stream.Iterator(ctx, shard, from)
+	if err != nil {
+		return Page{}, err
+	}
+	return stream.Records(ctx, iterator)
+}
+
+// undecided lets what may be otherwise the next time be tried again: a record that was trimmed, or an iterator that ran
+// out, just now. A shard that has gone is a gap, and left to capture to find.
+func undecided(err error) error {
+	switch {
+	case errors.Is(err, ErrTrimmed), errors.Is(err, ErrExpired):
+		return &fault.Error{Class: fault.Retry, Reason: "position", What: "look for the start of a shard", Err: err}
+	case errors.Is(err, ErrNoShard):
+		return nil
+	}
+	return err
 }

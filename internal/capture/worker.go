@@ -20,7 +20,7 @@ import (
 // is durable there.
 type DeadLetter func(ctx context.Context, raw []byte, why *events.Invalid, where string) error
 
-// Config is what a Worker works with. All but the times, MaxShards and Logger is required.
+// Config is what a Worker works with. All but GapAdvice, the times, MaxShards and Logger is required.
 type Config struct {
 	Stream     Stream
 	Publish    Publish
@@ -29,6 +29,7 @@ type Config struct {
 	Watch      interface{ Fresh() error }
 	Generation uint32
 	Grace      time.Duration // the migration's
+	GapAdvice  string        // what a person can do about a gap; it follows "capture has stopped and nothing was skipped"
 
 	Poll      time.Duration // between reads of a shard that had nothing; 0 is 200 ms: DynamoDB allows five a second
 	Lineage   time.Duration // between looks at the stream; 0 is 3 s
@@ -144,7 +145,10 @@ func (w *Worker) gap(ctx context.Context, fact checkpoint.ShardFact) error {
 	fact.Confirmed = time.Now().UTC()
 	e := &fault.Error{
 		Class: fault.Fatal, Reason: "gap", What: "the stream has a gap: " + fact.Gap,
-		Advice: "capture has stopped and nothing was skipped; the migration must start anew, with a new generation",
+		Advice: "capture has stopped and nothing was skipped",
+	}
+	if w.GapAdvice != "" {
+		e.Advice += "; " + w.GapAdvice
 	}
 	if err := fault.Do(ctx, w.retrying("write the gap"), func(ctx context.Context) error { return w.write(ctx, fact) }); err != nil {
 		e.Err = fmt.Errorf("and it could not be written down: %w", err)

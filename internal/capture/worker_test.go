@@ -63,6 +63,15 @@ func (s *fakeStream) Iterator(_ context.Context, shard string, from From) (strin
 		}
 	case from.Oldest:
 		i = first
+	case from.At != "":
+		// The first record at or after it; a place before what was trimmed last is gone.
+		if first > 0 && from.At <= changes[first-1].Position {
+			return "", ErrTrimmed
+		}
+		i = slices.IndexFunc(changes, func(c Change) bool { return c.Position >= from.At })
+		if i < 0 {
+			i = len(changes)
+		}
 	case first > 0:
 		return "", ErrTrimmed
 	}
@@ -363,4 +372,57 @@ func TestStart(t *testing.T) {
 	stream.shards[1].End = at(9) // it closes; a second create does not take its start back
 	_, again := create()
 	require.False(t, again["open"].Before)
+}
+
+// An open shard may have lost its beginning when the migration is created: nothing that is needed.
+func TestStartOfATrimmedShard(t *testing.T) {
+	for name, c := range map[string]struct {
+		left int // records that the shard still has at the start
+		wait time.Duration
+		gap  bool
+	}{
+		"some left":               {left: 4},
+		"some left, late":         {left: 4, wait: 5 * time.Hour},
+		"none left":               {left: 0},
+		"none left, and too late": {left: 0, wait: 5 * time.Hour, gap: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				stream, out, log := &fakeStream{shards: []Shard{{ID: "s", Start: at(1)}}}, &topic{}, &checkpointtest.Log{}
+				for i := range 10 {
+					stream.add("s", "k", i+1)
+				}
+				stream.trimmed = map[string]int{"s": 10 - c.left}
+				start(t, stream, log)
+				stream.add("s", "k", 11)
+				time.Sleep(c.wait)
+				if c.gap {
+					err := newWorker(stream, out, log, "a").Run(t.Context(), []int{0, 1, 2, 3, 4, 5, 6, 7}, 8)
+					require.ErrorContains(t, err, "the stream has a gap: ")
+					return
+				}
+				runFor(t, time.Minute, newWorker(stream, out, log, "a"))
+				require.Len(t, out.seen, c.left+1, "what was left, and all that came after")
+			})
+		})
+	}
+}
+
+// A start is a place: what is trimmed behind it later is a gap.
+func TestTrimmedAfterTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stream, out, log := &fakeStream{shards: []Shard{{ID: "s", Start: at(1)}}}, &topic{}, &checkpointtest.Log{}
+		for i := range 10 {
+			stream.add("s", "k", i+1)
+		}
+		stream.trimmed = map[string]int{"s": 6}
+		start(t, stream, log)
+		stream.trimmed = map[string]int{"s": 8}
+		w := newWorker(stream, out, log, "a")
+		w.GapAdvice = "call somebody"
+		err := w.Run(t.Context(), []int{0, 1, 2, 3, 4, 5, 6, 7}, 8)
+		require.ErrorContains(t, err, "the stream has a gap: ")
+		require.ErrorContains(t, err, "nothing was skipped; call somebody")
+		require.Empty(t, out.seen)
+	})
 }

@@ -19,7 +19,8 @@ type Phase string
 const (
 	NotCreated Phase = "not created"
 	Copying    Phase = "copying"   // capture has a start; the snapshot is being read
-	Streaming  Phase = "streaming" // closed: only live changes are applied
+	Marking    Phase = "marking"   // closed, in a generation that a restart began: rows that vanished in the gap get markers
+	Streaming  Phase = "streaming" // only live changes are applied
 )
 
 // Created is recorded by create, after the topics and the start of capture are durable.
@@ -41,6 +42,22 @@ type Closed struct {
 	Ends       map[int]int64 `json:"ends"` // end offset of each partition of .snapshot
 }
 
+// Restarted is recorded by restart, after the new generation's start of capture is durable.
+type Restarted struct {
+	// Generation is higher than the one before, and not always by one: that of a restart that died before it came here is
+	// never used again.
+	Generation     uint32 `json:"generation"`
+	Stream         string `json:"stream"`          // the ARN of the stream; another one if it was turned off and on
+	EstimatedItems int64  `json:"estimated_items"` // as the source said when it was asked
+}
+
+// Marked is recorded when the rows that vanished in the gap before a generation have their markers.
+type Marked struct {
+	Generation uint32 `json:"generation"`
+	Marked     int64  `json:"marked"`
+	Kept       int64  `json:"kept"` // of an older generation, and still at the source: their snapshot records are in the dlq
+}
+
 // Swept is recorded after a pass of the sweep that removed something.
 type Swept struct {
 	Removed int64 `json:"removed"`
@@ -49,24 +66,29 @@ type Swept struct {
 	FallbackReadsOff bool `json:"fallback_reads_off,omitempty"`
 }
 
-// ControlEntry is one entry of the control log. Exactly one of Created, Closed and Swept is set.
+// ControlEntry is one entry of the control log. Exactly one of the pointers is set.
 type ControlEntry struct {
-	After   int       `json:"after"` // how many accepted entries its author had seen
-	At      time.Time `json:"at"`
-	By      string    `json:"by"` // the process that wrote it
-	Created *Created  `json:"created,omitempty"`
-	Closed  *Closed   `json:"closed,omitempty"`
-	Swept   *Swept    `json:"swept,omitempty"`
+	After     int        `json:"after"` // how many accepted entries its author had seen
+	At        time.Time  `json:"at"`
+	By        string     `json:"by"` // the process that wrote it
+	Created   *Created   `json:"created,omitempty"`
+	Restarted *Restarted `json:"restarted,omitempty"`
+	Closed    *Closed    `json:"closed,omitempty"`
+	Marked    *Marked    `json:"marked,omitempty"`
+	Swept     *Swept     `json:"swept,omitempty"`
 }
 
 // State is the fold of the control log. The zero State is that of a migration that was not created.
 type State struct {
-	Accepted int // entries that took effect
-	Created  *Created
-	Closed   *Closed   // nil while the snapshot goes on
-	ClosedAt time.Time // by the clock of the process that wrote it
-	Removed  int64     // markers swept so far
-	Sweeps   int       // passes recorded
+	Accepted  int // entries that took effect
+	Created   *Created
+	Restarted *Restarted // the last one; nil in the first generation
+	Began     time.Time  // when the current generation did, by the clock of the process that wrote it
+	Closed    *Closed    // of the current generation; nil while its snapshot goes on
+	ClosedAt  time.Time  // by the clock of the process that wrote it
+	Marked    *Marked    // of the current generation; nil in the first one
+	Removed   int64      // markers swept so far
+	Sweeps    int        // passes recorded
 }
 
 // Phase is the migration's phase.
@@ -76,6 +98,8 @@ func (s State) Phase() Phase {
 		return NotCreated
 	case s.Closed == nil:
 		return Copying
+	case s.Restarted != nil && s.Marked == nil:
+		return Marking
 	default:
 		return Streaming
 	}
@@ -83,10 +107,35 @@ func (s State) Phase() Phase {
 
 // Generation is the current one; 0 when not created.
 func (s State) Generation() uint32 {
-	if s.Created == nil {
-		return 0
+	switch {
+	case s.Restarted != nil:
+		return s.Restarted.Generation
+	case s.Created != nil:
+		return s.Created.Generation
 	}
-	return s.Created.Generation
+	return 0
+}
+
+// Stream is the ARN of the stream that the current generation captures; empty except in form stream.
+func (s State) Stream() string {
+	switch {
+	case s.Restarted != nil:
+		return s.Restarted.Stream
+	case s.Created != nil:
+		return s.Created.Stream
+	}
+	return ""
+}
+
+// EstimatedItems is how many items the source said it had when the current generation began.
+func (s State) EstimatedItems() int64 {
+	switch {
+	case s.Restarted != nil:
+		return s.Restarted.EstimatedItems
+	case s.Created != nil:
+		return s.Created.EstimatedItems
+	}
+	return 0
 }
 
 // PastClose reports whether a snapshot record at this place must never be applied.
@@ -106,9 +155,15 @@ func (s State) Fold(e ControlEntry) (State, bool, error) {
 	}
 	switch {
 	case e.Created != nil && s.Created == nil:
-		s.Created = e.Created
+		s.Created, s.Began = e.Created, e.At
+	case e.Restarted != nil && s.Created != nil && e.Restarted.Generation > s.Generation():
+		// The new generation is copied, closed and marked anew; what was swept stays swept.
+		s.Restarted, s.Began = e.Restarted, e.At
+		s.Closed, s.ClosedAt, s.Marked = nil, time.Time{}, nil
 	case e.Closed != nil && s.Phase() == Copying && e.Closed.Generation == s.Generation():
 		s.Closed, s.ClosedAt = e.Closed, e.At
+	case e.Marked != nil && s.Phase() == Marking && e.Marked.Generation == s.Generation():
+		s.Marked = e.Marked
 	case e.Swept != nil && s.Phase() == Streaming:
 		s.Removed += e.Swept.Removed
 		s.Sweeps++

@@ -104,6 +104,118 @@ func TestUnreadableControlEntry(t *testing.T) {
 	}
 }
 
+func restarted(generation uint32) checkpoint.ControlEntry {
+	return checkpoint.ControlEntry{Restarted: &checkpoint.Restarted{Generation: generation, Stream: "again", EstimatedItems: 7}}
+}
+
+func closedOf(generation uint32) checkpoint.ControlEntry {
+	return checkpoint.ControlEntry{Closed: &checkpoint.Closed{Generation: generation, Ends: map[int]int64{0: 20}}}
+}
+
+func markedOf(generation uint32) checkpoint.ControlEntry {
+	return checkpoint.ControlEntry{Marked: &checkpoint.Marked{Generation: generation, Marked: 2, Kept: 1}}
+}
+
+func TestGenerations(t *testing.T) {
+	log := &checkpointtest.Log{}
+	c := checkpoint.NewControl(log, "me")
+	_, err := c.Append(t.Context(), restarted(2))
+	require.ErrorContains(t, err, "does not fit the phase", "nothing was created that could be restarted")
+	append := func(e checkpoint.ControlEntry) checkpoint.State {
+		t.Helper()
+		state, err := c.Append(t.Context(), e)
+		require.NoError(t, err)
+		return state
+	}
+	refused := func(all ...checkpoint.ControlEntry) {
+		t.Helper()
+		for _, e := range all {
+			_, err := c.Append(t.Context(), e)
+			require.ErrorContains(t, err, "does not fit the phase", "%+v", e)
+		}
+	}
+	first := created
+	first.Created = &checkpoint.Created{Generation: 1, Stream: "once", EstimatedItems: 5}
+	state := append(first)
+	require.Equal(t, "once", state.Stream())
+	require.EqualValues(t, 5, state.EstimatedItems())
+	append(closed)
+	append(swept)
+	refused(markedOf(1), restarted(1))
+
+	state = append(restarted(2))
+	require.Equal(t, checkpoint.Copying, state.Phase())
+	require.EqualValues(t, 2, state.Generation())
+	require.Equal(t, "again", state.Stream())
+	require.EqualValues(t, 7, state.EstimatedItems())
+	require.False(t, state.PastClose(0, 10), "the close was of the generation before")
+	require.Zero(t, state.ClosedAt)
+	require.False(t, state.Began.IsZero())
+	require.EqualValues(t, 3, state.Removed, "what was swept stays swept")
+	refused(closedOf(1), markedOf(2), swept, created, restarted(2))
+
+	state = append(closedOf(2))
+	require.Equal(t, checkpoint.Marking, state.Phase())
+	require.True(t, state.PastClose(0, 20))
+	refused(markedOf(1), swept, closedOf(2))
+
+	state = append(markedOf(2))
+	require.Equal(t, checkpoint.Streaming, state.Phase())
+	append(swept)
+	refused(markedOf(2))
+
+	state = append(restarted(9)) // a restart may leave numbers out
+	require.Equal(t, checkpoint.Copying, state.Phase())
+	require.Nil(t, state.Marked)
+	state = append(restarted(10)) // of a snapshot that was never closed
+	require.EqualValues(t, 10, state.Generation())
+
+	again, err := checkpoint.NewControl(log, "other").Refresh(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, state, again)
+}
+
+// What is appended on top of the generation before loses to the restart, whoever reads it.
+func TestRestartWins(t *testing.T) {
+	for name, late := range map[string]checkpoint.ControlEntry{"closer": closed, "sweep": swept, "restart": restarted(2)} {
+		log := &checkpointtest.Log{}
+		operator, other := checkpoint.NewControl(log, "operator"), checkpoint.NewControl(log, "other")
+		_, err := operator.Append(t.Context(), created)
+		require.NoError(t, err)
+		if name == "sweep" {
+			_, err = operator.Append(t.Context(), closed)
+			require.NoError(t, err)
+		}
+		_, err = other.Refresh(t.Context())
+		require.NoError(t, err)
+		want, err := operator.Append(t.Context(), restarted(2))
+		require.NoError(t, err)
+		state, err := other.Append(t.Context(), late)
+		require.ErrorIs(t, err, checkpoint.ErrLost, name)
+		require.Equal(t, want, state, name)
+		_, err = other.Append(t.Context(), late)
+		require.ErrorContains(t, err, "does not fit the phase", name)
+	}
+}
+
+// And the restart that comes second finds out.
+func TestRestartLoses(t *testing.T) {
+	log := &checkpointtest.Log{}
+	operator, closer := checkpoint.NewControl(log, "operator"), checkpoint.NewControl(log, "closer")
+	_, err := operator.Append(t.Context(), created)
+	require.NoError(t, err)
+	_, err = closer.Refresh(t.Context())
+	require.NoError(t, err)
+	_, err = closer.Append(t.Context(), closed)
+	require.NoError(t, err)
+	state, err := operator.Append(t.Context(), restarted(2))
+	require.ErrorIs(t, err, checkpoint.ErrLost)
+	require.EqualValues(t, 1, state.Generation())
+	state, err = operator.Append(t.Context(), restarted(2))
+	require.NoError(t, err)
+	require.Equal(t, checkpoint.Copying, state.Phase())
+}
+
 var away = &fault.Error{Class: fault.Retry, Reason: "away", What: "read", Err: errors.New("no broker")}
 
 func TestWatch(t *testing.T) {
@@ -130,6 +242,33 @@ func TestWatch(t *testing.T) {
 		require.NoError(t, watch.Fresh())
 		cancel()
 		require.NoError(t, <-ended)
+	})
+}
+
+func TestWatchEndsWithTheGeneration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &checkpointtest.Log{}
+		control := checkpoint.NewControl(log, "operator")
+		_, err := control.Append(t.Context(), created)
+		require.NoError(t, err)
+		watch, err := checkpoint.NewWatch(t.Context(), checkpoint.NewControl(log, "a"), grace)
+		require.NoError(t, err)
+		ended := make(chan error, 1)
+		go func() { ended <- watch.Run(t.Context()) }()
+		_, err = control.Append(t.Context(), closed)
+		require.NoError(t, err)
+		time.Sleep(10 * time.Second)
+		require.Empty(t, ended, "a close is no new generation")
+		_, err = control.Append(t.Context(), restarted(2))
+		require.NoError(t, err)
+		require.ErrorIs(t, <-ended, checkpoint.ErrNewGeneration)
+		require.EqualValues(t, 2, watch.State().Generation())
+
+		watch, err = checkpoint.NewWatch(t.Context(), checkpoint.NewControl(log, "a"), grace)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.NoError(t, watch.Run(ctx), "one that begins with the second generation goes on")
 	})
 }
 

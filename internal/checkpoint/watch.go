@@ -2,12 +2,17 @@ package checkpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
+
+// ErrNewGeneration says that a restart has begun a new generation. Whoever works for the one before ends, and joins
+// again: everything that it would still do is covered by the new one.
+var ErrNewGeneration = errors.New("a new generation of the migration has begun")
 
 // Watch keeps reading the control log for a worker. A worker that has not been able to read it for too long
 // must stop: it may not know of the close, and the sweep counts on that nobody is that far behind (DESIGN
@@ -17,9 +22,10 @@ type Watch struct {
 	every   time.Duration
 	limit   time.Duration
 
-	mu    sync.Mutex
-	state State
-	read  time.Time
+	mu         sync.Mutex
+	state      State
+	generation uint32 // the first one that was read; 0 while the migration is not created
+	read       time.Time
 }
 
 // watchEvery is how often the control log is read when grace allows it; at least ten times within the limit.
@@ -31,8 +37,9 @@ func NewWatch(ctx context.Context, control *Control, grace time.Duration) (*Watc
 	return w, w.refresh(ctx)
 }
 
-// Run reads the control log until ctx ends, and then returns nil, or until it could not be read for half of
-// the grace; then it returns an error of class Fatal.
+// Run reads the control log until ctx ends, and then returns nil; or until another generation begins than the one
+// that NewWatch has read, and then returns ErrNewGeneration; or until the log could not be read for half of the grace,
+// and then returns an error of class Fatal.
 func (w *Watch) Run(ctx context.Context) error {
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()
@@ -43,6 +50,9 @@ func (w *Watch) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		err := w.refresh(ctx)
+		if err == nil && w.outdated() {
+			return ErrNewGeneration
+		}
 		if err == nil {
 			continue // fresh again
 		}
@@ -70,7 +80,16 @@ func (w *Watch) refresh(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.state, w.read = state, began
+	if w.generation == 0 {
+		w.generation = state.Generation()
+	}
 	return nil
+}
+
+func (w *Watch) outdated() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state.Generation() != w.generation
 }
 
 // State returns the migration's state as last read.

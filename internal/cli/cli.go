@@ -127,6 +127,9 @@ func report(err error, name string, w io.Writer) int {
 	if _, ok := errors.AsType[*assembly.ConfigChangedError](err); ok {
 		return Usage
 	}
+	if _, ok := errors.AsType[*assembly.FormError](err); ok {
+		return Usage
+	}
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return Outside
 	}

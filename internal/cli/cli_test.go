@@ -49,6 +49,7 @@ func TestExitStatus(t *testing.T) {
 		"any error":             {errors.New("broken"), Failed},
 		"wrong use":             {&UsageError{"not so"}, Usage},
 		"wrong file":            {&migration.Problems{List: []migration.Problem{{File: "m.yaml", Line: 1, Column: 2, Message: "bad"}}}, Usage},
+		"wrong form":            {&assembly.FormError{Command: "restart", From: "none"}, Usage},
 		"another configuration": {fmt.Errorf("join: %w", &assembly.ConfigChangedError{Name: "orders"}), Usage},
 		"outside":               {fmt.Errorf("join: %w", &fault.Error{Class: fault.Fatal, What: "ask", Err: errors.New("denied")}), Outside},
 	} {

@@ -57,13 +57,11 @@ func (m *Markers) marker(decoder *events.Decoder, raw []byte) (marker sweep.Mark
 	if marker.Key, err = m.schema.Key(item); err != nil {
 		return marker, false, err
 	}
-	if marker.Deleted = typedText(item.Attribute(m.names.Deleted), "N"); marker.Deleted == "" {
+	if marker.Deleted = m.names.deleted(item); marker.Deleted == "" {
 		return marker, false, nil
 	}
-	if text := typedText(item.Attribute(m.names.Version), "S"); text != "" {
-		if marker.Version, err = events.ParseVersion(text); err != nil {
-			return marker, false, err
-		}
+	if marker.Version, err = m.names.version(item); err != nil {
+		return marker, false, err
 	}
 	marker.Shard = typedText(item.Attribute(m.names.Shard), "S")
 	marker.Tombstone = item.Attribute(m.names.Tombstone) != nil

@@ -51,6 +51,31 @@ func (s *Source) Scan(ctx context.Context, segment, total int, after []byte) (sn
 	return page, nil
 }
 
+var _ snapshot.Lookup = (*Source)(nil).Lookup
+
+// Lookup implements snapshot.Lookup.
+func (s *Source) Lookup(ctx context.Context, key events.Key) (found bool, units float64, err error) {
+	return s.table.lookup(ctx, key, s.schema[0].Name)
+}
+
+// lookup asks, consistently, for nothing but one key attribute of an item.
+func (t *Table) lookup(ctx context.Context, key events.Key, attribute string) (found bool, units float64, err error) {
+	body := append(t.begin("Key"), key...)
+	body = append(body, `,"ConsistentRead":true,"ReturnConsumedCapacity":"TOTAL","ProjectionExpression":"#k","ExpressionAttributeNames":{"#k":`...)
+	body = append(quote(body, attribute), `}}`...)
+	what := fmt.Sprintf("look %s up in %s", key, t.name)
+	answer, err := t.wire.call(ctx, "DynamoDB_20120810.GetItem", body)
+	if err != nil {
+		return false, 0, notRecord(classify(err, what))
+	}
+	c := newCutter(answer)
+	err = c.object(func(name string) error {
+		found = found || name == "Item"
+		return c.skip()
+	})
+	return found, consumed(answer), classify(err, what)
+}
+
 func keyOf(d *events.Decoder, schema events.KeySchema, raw []byte) (events.Key, error) {
 	item, err := d.Item(raw)
 	if err != nil {

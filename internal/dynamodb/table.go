@@ -172,19 +172,28 @@ func (t *Table) CheckRead(ctx context.Context) error {
 	return err
 }
 
-// CheckWrite tries a PutItem whose condition can never hold: it needs the permission, and changes nothing.
-func (t *Table) CheckWrite(ctx context.Context, schema events.KeySchema) error {
-	item := []byte{'{'}
+// CheckLookup tries to look one row up; there need be none.
+func (t *Table) CheckLookup(ctx context.Context, schema events.KeySchema) error {
+	_, _, err := t.lookup(ctx, checkKey(schema), schema[0].Name)
+	return err
+}
+
+// checkKey is a key to try permissions with.
+func checkKey(schema events.KeySchema) events.Key {
+	key := []byte{'{'}
 	for i, k := range schema {
 		if i > 0 {
-			item = append(item, ',')
+			key = append(key, ',')
 		}
 		value := map[string]string{"S": "crossfade permission check", "N": "0", "B": "AA=="}[k.Type]
-		item = fmt.Appendf(append(quote(item, k.Name), ':'), `{"%s":"%s"}`, k.Type, value)
+		key = fmt.Appendf(append(quote(key, k.Name), ':'), `{"%s":"%s"}`, k.Type, value)
 	}
-	item = append(item, '}')
-	body := t.begin("Item")
-	body = append(body, item...)
+	return events.Key(append(key, '}'))
+}
+
+// CheckWrite tries a PutItem whose condition can never hold: it needs the permission, and changes nothing.
+func (t *Table) CheckWrite(ctx context.Context, schema events.KeySchema) error {
+	body := append(t.begin("Item"), checkKey(schema)...)
 	body = append(body, `,"ConditionExpression":"attribute_exists(#k) AND attribute_not_exists(#k)","ExpressionAttributeNames":{"#k":`...)
 	body = append(quote(body, schema[0].Name), `}}`...)
 	_, err := t.wire.call(ctx, "DynamoDB_20120810.PutItem", body)

@@ -21,6 +21,20 @@ type Attributes struct {
 	Tombstone string // BOOL true: on a marker that must stay until nothing reads the old table
 }
 
+// version is the version that an item of the new table carries; zero when it has none.
+func (a Attributes) version(item events.Item) (events.Version, error) {
+	text := typedText(item.Attribute(a.Version), "S")
+	if text == "" {
+		return events.Version{}, nil
+	}
+	return events.ParseVersion(text)
+}
+
+// deleted is the text of an item's deleted-at number; empty when the item is no marker.
+func (a Attributes) deleted(item events.Item) string {
+	return typedText(item.Attribute(a.Deleted), "N")
+}
+
 // Form is how the new table carries the order.
 type Form uint8
 

@@ -25,7 +25,8 @@ type Closer struct {
 	Logger     *slog.Logger
 }
 
-// Run returns nil once the snapshot is closed, by whomever, or when ctx ends.
+// Run returns nil once the snapshot is closed, by whomever, or when ctx ends; and checkpoint.ErrNewGeneration when there
+// is nothing left to close, because a restart has begun another generation.
 func (c *Closer) Run(ctx context.Context) error {
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	tick := time.NewTicker(closeEvery)
@@ -53,8 +54,14 @@ func (c *Closer) Run(ctx context.Context) error {
 // try closes the snapshot if every segment is done, and reports whether it is closed.
 func (c *Closer) try(ctx context.Context) (bool, error) {
 	state, err := c.Control.Refresh(ctx)
-	if err != nil || state.Closed != nil {
-		return state.Closed != nil, err
+	if err != nil {
+		return false, err
+	}
+	if state.Generation() != c.Generation {
+		return false, checkpoint.ErrNewGeneration
+	}
+	if state.Closed != nil {
+		return true, nil
 	}
 	if err := c.Facts.Refresh(ctx); err != nil {
 		return false, err

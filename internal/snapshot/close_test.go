@@ -70,6 +70,8 @@ func TestCloseEndsWithErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("no such topic")
 		control, log := &checkpointtest.Log{}, &checkpointtest.Log{}
+		_, err := checkpoint.NewControl(control, "create").Append(t.Context(), checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 1}})
+		require.NoError(t, err)
 		c := &Closer{
 			Facts: checkpoint.NewFacts(log, "a", time.Minute), Control: checkpoint.NewControl(control, "a"), Generation: 1,
 			Ends: func(context.Context) (map[int]int64, error) { return nil, broken },
@@ -78,5 +80,28 @@ func TestCloseEndsWithErrors(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.NoError(t, c.Run(ctx))
+	})
+}
+
+// A closer of the generation before closes nothing, although all of its segments are done.
+func TestCloserOfAnOlderGeneration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		control, log := &checkpointtest.Log{}, &checkpointtest.Log{}
+		operator := checkpoint.NewControl(control, "operator")
+		_, err := operator.Append(t.Context(), checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 1, Segments: 1}})
+		require.NoError(t, err)
+		facts := checkpoint.NewFacts(log, "w", time.Minute)
+		require.NoError(t, facts.WriteSegments(t.Context(), checkpoint.SegmentFact{Generation: 1, Total: 1, Done: true}))
+		c := &Closer{
+			Facts: facts, Control: checkpoint.NewControl(control, "a"), Generation: 1, Segments: 1,
+			Ends: func(ctx context.Context) (map[int]int64, error) { // the restart comes just before the close
+				_, err := operator.Append(ctx, checkpoint.ControlEntry{Restarted: &checkpoint.Restarted{Generation: 2}})
+				return map[int]int64{0: 7}, err
+			},
+		}
+		require.ErrorIs(t, c.Run(t.Context()), checkpoint.ErrNewGeneration)
+		state, err := operator.Refresh(t.Context())
+		require.NoError(t, err)
+		require.Nil(t, state.Closed)
 	})
 }

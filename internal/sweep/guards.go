@@ -44,6 +44,9 @@ func (w Window) Unmet(state checkpoint.State, logs Logs, settled Settled) string
 	if state.Closed == nil {
 		return "the snapshot to be read and closed"
 	}
+	if state.Phase() != checkpoint.Streaming {
+		return "the rows that vanished before the restart to be marked"
+	}
 	if text := behind(logs.SnapshotCommitted, state.Closed.Ends, "snapshot"); text != "" { // guard a
 		return text
 	}

@@ -41,6 +41,7 @@ func TestGuards(t *testing.T) {
 		want   string
 	}{
 		"open":                     {checkpoint.State{Created: closed.Created}, applied, shards(7, false), "the snapshot to be read and closed"},
+		"not marked":               {checkpoint.State{Created: closed.Created, Restarted: &checkpoint.Restarted{Generation: 2}, Closed: closed.Closed}, applied, shards(7, false), "the rows that vanished"},
 		"snapshot not applied":     {closed, Logs{SnapshotCommitted: map[int]int64{0: 10, 1: 4}, LiveCommitted: applied.LiveCommitted}, shards(7, false), "1 records of the snapshot topic"},
 		"snapshot never committed": {closed, Logs{LiveCommitted: applied.LiveCommitted}, shards(7, false), "15 records of the snapshot topic"},
 		"live not applied":         {closed, Logs{SnapshotCommitted: applied.SnapshotCommitted, LiveCommitted: map[int]int64{0: 19}}, shards(7, false), "1 records of the live topic"},

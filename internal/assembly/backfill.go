@@ -1,0 +1,116 @@
+package assembly
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/kafka"
+	"github.com/crossfadedb/crossfade/internal/snapshot"
+)
+
+// searcher is the partition of .work whose owner looks for the rows that vanished: one at a time is enough.
+const searcher = 0
+
+// snapshot reads segments as the group hands them out, and returns once the snapshot is closed and, in a generation that a
+// restart began, the rows that vanished are marked.
+func (w *worker) snapshot(ctx context.Context) error {
+	if w.state.Phase() == checkpoint.Streaming {
+		w.Logger.Info("the snapshot is closed already; nothing to do")
+		return nil
+	}
+	ctx, done := context.WithCancel(ctx)
+	defer done()
+	group, ctx := errgroup.WithContext(ctx)
+	units := share(w.Config.Snapshot.MaxReadUnits)
+	reader := w.reader(units)
+	group.Go(func() error {
+		defer done() // by whichever worker: there is nothing left to do
+		if err := w.closer().Run(ctx); err != nil {
+			return err
+		}
+		return w.marked(ctx)
+	})
+	group.Go(func() error {
+		return w.Kafka.Group(ctx, w.Config.Name+".snapshot", []string{w.Topics.Work}, func(ctx context.Context, a kafka.Assignment) error {
+			mine := a.Partitions[w.Topics.Work]
+			setShare(units, w.Config.Snapshot.MaxReadUnits, len(mine), w.state.Created.WorkPartitions)
+			parts, ctx := errgroup.WithContext(ctx)
+			parts.Go(func() error { return reader.Run(ctx, mine, w.state.Created.WorkPartitions) })
+			if w.state.Restarted != nil && slices.Contains(mine, searcher) {
+				parts.Go(func() error { return w.search(units).Run(ctx) })
+			}
+			return parts.Wait()
+		})
+	})
+	return ignoreCanceled(group.Wait())
+}
+
+func (w *worker) reader(units *rate.Limiter) *snapshot.Worker {
+	return snapshot.New(snapshot.Config{
+		Source: dynamodb.NewSource(w.Old, w.state.Created.KeySchema), Publish: w.publish(w.Topics.Snapshot), DeadLetter: w.deadItem,
+		Facts: w.facts(), Watch: w.watch, Generation: w.state.Generation(), Segments: w.state.Created.Segments,
+		AtOnce: w.Config.Snapshot.AtOnce, PagesInFlight: w.Config.Snapshot.PagesInFlight, Units: units, Logger: w.Logger,
+	})
+}
+
+func (w *worker) closer() *snapshot.Closer {
+	return &snapshot.Closer{
+		Facts: w.facts(), Control: w.control(), Generation: w.state.Generation(), Segments: w.state.Created.Segments, Logger: w.Logger,
+		Ends: func(ctx context.Context) (map[int]int64, error) { return w.Kafka.EndOffsets(ctx, w.Topics.Snapshot) },
+	}
+}
+
+// search is a new one for each assignment: it starts from the beginning.
+func (w *worker) search(units *rate.Limiter) *snapshot.Search {
+	schema := w.state.Created.KeySchema
+	return &snapshot.Search{
+		Table:  dynamodb.NewRows(w.New, schema, w.attributes(), w.target()),
+		Source: dynamodb.NewSource(w.Old, schema).Lookup, Control: w.control(), Watch: w.watch,
+		Committed: func(ctx context.Context) (map[int]int64, error) {
+			logs, err := w.sweepLogs(ctx)
+			return logs.SnapshotCommitted, err
+		},
+		Generation: w.state.Generation(), Known: w.joined, Grace: w.Config.Grace,
+		Segments: w.state.Created.Segments, AtOnce: w.Config.Snapshot.AtOnce, Units: units, Logger: w.Logger,
+	}
+}
+
+// marked waits until the watch knows that the rows that vanished are marked, in a generation that a restart began.
+func (w *worker) marked(ctx context.Context) error {
+	if w.state.Restarted == nil {
+		return nil
+	}
+	tick := time.NewTicker(min(time.Second, w.Config.Grace/20))
+	defer tick.Stop()
+	for w.watch.State().Phase() != checkpoint.Streaming {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// share is a limiter for a part of a rate; nil when the rate is unlimited.
+func share(unitsPerSecond float64) *rate.Limiter {
+	if unitsPerSecond <= 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(unitsPerSecond), burst)
+}
+
+// burst is what may be read without waiting: one page, of which 1 MB costs 256 consistent read units.
+const burst = 256
+
+func setShare(l *rate.Limiter, unitsPerSecond float64, mine, all int) {
+	if l != nil && mine > 0 {
+		l.SetLimit(rate.Limit(unitsPerSecond * float64(mine) / float64(all)))
+	}
+}

@@ -1,0 +1,194 @@
+package assembly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/capture"
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/migration"
+)
+
+// RestartOptions are the flags of restart.
+type RestartOptions struct {
+	EnableStream bool // turn the old table's stream on if it is off
+	Force        bool // although no gap is recorded
+	DryRun       bool // only check
+	Logger       *slog.Logger
+}
+
+// RestartReport is what restart found and did.
+type RestartReport struct {
+	Checks     []Check `json:"checks"`
+	Generation uint32  `json:"generation"` // the current one, now
+	Restarted  bool    `json:"restarted"`
+	Shards     int     `json:"shards"` // open shards whose start is recorded now
+}
+
+// FormError says that a command does not fit the migration's live.from.
+type FormError struct {
+	Command string
+	From    apply.LiveFrom
+}
+
+func (e *FormError) Error() string {
+	return fmt.Sprintf("%s is for live.from: stream, whose changes can be lost; this migration has live.from: %s, and its changes are in Kafka or nowhere", e.Command, e.From)
+}
+
+// Restart begins a new generation: of a migration whose stream has lost something, or of any, with Force. As Create does,
+// it checks everything first; then it makes the new generation's start of capture durable, and appends the control
+// record, in this order. A crash in between leaves facts of a generation that never begins. Workers may be running: they
+// end what they do for the generation before, and join the new one.
+func Restart(ctx context.Context, c *migration.Config, o RestartOptions) (*RestartReport, error) {
+	if from := apply.LiveFrom(c.Live.From); from != apply.FromStream {
+		return nil, &FormError{Command: "restart", From: from}
+	}
+	p, err := Open(ctx, c, o.Logger)
+	if err != nil {
+		return nil, err
+	}
+	r := &restart{
+		creation: &creation{Parts: p, options: CreateOptions{EnableStream: o.EnableStream}, report: &CreateReport{}},
+		options:  o,
+	}
+	report, err := r.run(ctx)
+	return report, errors.Join(err, p.Close())
+}
+
+// restart is one run of restart. What it checks is a part of what create does, and some things more.
+type restart struct {
+	*creation
+	options RestartOptions
+	facts   *checkpoint.Facts
+}
+
+func (r *restart) run(ctx context.Context) (*RestartReport, error) {
+	state, err := r.recorded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.facts = r.Parts.facts()
+	if err := r.patiently(ctx, r.facts.Refresh); err != nil {
+		return nil, err
+	}
+	r.check(ctx, state)
+	report := &RestartReport{Checks: r.report.Checks, Generation: state.Generation()}
+	if r.report.Refused() {
+		return report, errChecks
+	}
+	if r.options.DryRun {
+		return report, nil
+	}
+	return report, r.begin(ctx, state, report)
+}
+
+func (r *restart) check(ctx context.Context, state checkpoint.State) {
+	r.checkBoth(ctx, state)
+	r.note("gap", func() (string, error) { return r.checkGap(state) })
+}
+
+func (r *restart) checkBoth(ctx context.Context, state checkpoint.State) {
+	if !r.checkTables(ctx) {
+		return
+	}
+	r.note("key schemas", func() (string, error) {
+		if recorded := state.Created.KeySchema; !r.old.KeySchema.Equal(recorded) {
+			return "", fmt.Errorf("the old table's key is %s, and was %s when the migration was created", r.old.KeySchema, recorded)
+		}
+		return r.checkKeys()
+	})
+	r.note("read permission", func() (string, error) { return "scan of the old table answered", r.Old.CheckRead(ctx) })
+	r.note("lookup permission", func() (string, error) {
+		return "consistent read of one row of the old table answered", r.Old.CheckLookup(ctx, r.old.KeySchema)
+	})
+	r.note("search permission", func() (string, error) { return "scan of the new table answered", r.New.CheckRead(ctx) })
+	r.note("write permission", func() (string, error) {
+		return "conditional write to the new table answered", r.New.CheckWrite(ctx, r.new.KeySchema)
+	})
+	r.note("stream", func() (string, error) { return r.checkStream(ctx) })
+}
+
+// checkGap demands a reason: a restart reads and writes the whole table again.
+func (r *restart) checkGap(state checkpoint.State) (string, error) {
+	gaps := gapsOf(r.facts.Shards(state.Generation()))
+	switch {
+	case len(gaps) > 0:
+		return strings.Join(gaps, "; "), nil
+	case r.options.Force:
+		return fmt.Sprintf("none is recorded for generation %d; a new one is begun all the same", state.Generation()), nil
+	}
+	return "", fmt.Errorf("none is recorded for generation %d: start a streamer, which finds one if there is one; "+
+		"or begin a new generation all the same with --force: it reads and writes the whole table again", state.Generation())
+}
+
+// begin begins the new generation.
+func (r *restart) begin(ctx context.Context, state checkpoint.State, report *RestartReport) error {
+	generation, err := r.next(state.Generation())
+	if err != nil {
+		return err
+	}
+	if err := r.enableStream(ctx); err != nil {
+		return err
+	}
+	// Invariant 3: the start of capture is durable before the control record lets any worker scan.
+	report.Shards, err = capture.Start(ctx, dynamodb.NewStream(r.Old, r.old.Stream, r.old.KeySchema), r.facts, generation)
+	if err != nil {
+		return err
+	}
+	entry := checkpoint.ControlEntry{Restarted: &checkpoint.Restarted{
+		Generation: generation, Stream: r.old.Stream, EstimatedItems: r.old.Items,
+	}}
+	report.Generation, err = r.append(ctx, state.Generation(), entry)
+	report.Restarted = err == nil
+	return err
+}
+
+// next is the lowest generation that no fact speaks of. Those of a restart that died before its control record came are
+// left alone: their starts are from then, and what they name may have been trimmed since.
+func (r *restart) next(current uint32) (uint32, error) {
+	for g := current + 1; g <= events.MaxGeneration; g++ {
+		if len(r.facts.Shards(g)) == 0 {
+			return g, nil
+		}
+	}
+	return 0, &fault.Error{Class: fault.Fatal, Reason: "generations", What: "there is no higher generation left"}
+}
+
+// append appends the control record on top of whatever happens in the current generation meanwhile, and returns the one
+// that has begun. If another restart was first, that is the answer too: it has made the same checks.
+func (r *restart) append(ctx context.Context, current uint32, entry checkpoint.ControlEntry) (begun uint32, err error) {
+	control := r.control()
+	err = r.patiently(ctx, func(ctx context.Context) error {
+		for {
+			// After a lost answer, or another process's entry, the log says what is so.
+			state, err := control.Refresh(ctx)
+			if begun = state.Generation(); err != nil || begun != current {
+				return err
+			}
+			state, err = control.Append(ctx, entry)
+			if begun = state.Generation(); !errors.Is(err, checkpoint.ErrLost) {
+				return err
+			}
+		}
+	})
+	return begun, err
+}
+
+// gapsOf are the gaps that these facts tell of, in words.
+func gapsOf(shards map[string]checkpoint.ShardFact) (gaps []string) {
+	for _, fact := range shards {
+		if fact.Gap != "" {
+			gaps = append(gaps, fact.Gap)
+		}
+	}
+	slices.Sort(gaps)
+	return gaps
+}
