@@ -77,24 +77,3 @@ func (w *worker) show(ctx context.Context) {
 		}
 	}
 }
-
-// Replay sets the applier back to the start of both topics: never of the snapshot alone, and of the live topic never
-// from anywhere else, for only from its start does it hold the deletes whose markers may have been swept. It is
-// refused while a streamer runs.
-func Replay(ctx context.Context, c *migration.Config, logger *slog.Logger) error {
-	p, err := Open(ctx, c, logger)
-	if err != nil {
-		return err
-	}
-	reset := func() error {
-		if _, err := p.recorded(ctx); err != nil {
-			return err
-		}
-		if err := p.Kafka.ResetToStart(ctx, p.Config.Name, p.Topics.Snapshot, p.Topics.Live); err != nil {
-			return err
-		}
-		logger.Info("everything will be applied again, from the start of both topics")
-		return nil
-	}
-	return errors.Join(reset(), p.Close())
-}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -58,12 +59,20 @@ type Marked struct {
 	Kept       int64  `json:"kept"` // of an older generation, and still at the source: their snapshot records are in the dlq
 }
 
-// Swept is recorded after a pass of the sweep that removed something.
+// Sweeping is recorded before a pass of the sweep removes its first marker.
+type Sweeping struct{}
+
+// Swept is recorded after a pass of the sweep that removed something, or could have.
 type Swept struct {
 	Removed int64 `json:"removed"`
 	Left    int64 `json:"left"` // markers that the pass met and had to leave
 	// FallbackReadsOff is the operator's word that nothing reads the old table any more.
 	FallbackReadsOff bool `json:"fallback_reads_off,omitempty"`
+}
+
+// Replay is recorded twice: before the committed offsets are set back, and when they have been.
+type Replay struct {
+	Reset bool `json:"reset"` // they have been
 }
 
 // ControlEntry is one entry of the control log. Exactly one of the pointers is set.
@@ -75,7 +84,9 @@ type ControlEntry struct {
 	Restarted *Restarted `json:"restarted,omitempty"`
 	Closed    *Closed    `json:"closed,omitempty"`
 	Marked    *Marked    `json:"marked,omitempty"`
+	Sweeping  *Sweeping  `json:"sweeping,omitempty"`
 	Swept     *Swept     `json:"swept,omitempty"`
+	Replay    *Replay    `json:"replay,omitempty"`
 }
 
 // State is the fold of the control log. The zero State is that of a migration that was not created.
@@ -88,7 +99,12 @@ type State struct {
 	ClosedAt  time.Time  // by the clock of the process that wrote it
 	Marked    *Marked    // of the current generation; nil in the first one
 	Removed   int64      // markers swept so far
-	Sweeps    int        // passes recorded
+	Sweeps    int        // passes begun
+	// Sweepers are the processes whose sweep has begun to remove markers and has not said that it has ended: at work, or dead.
+	Sweepers []string
+	// Replaying says that a replay was announced and the offsets have not been set back yet; Replays counts announcements.
+	Replaying bool
+	Replays   int
 }
 
 // Phase is the migration's phase.
@@ -164,9 +180,17 @@ func (s State) Fold(e ControlEntry) (State, bool, error) {
 		s.Closed, s.ClosedAt = e.Closed, e.At
 	case e.Marked != nil && s.Phase() == Marking && e.Marked.Generation == s.Generation():
 		s.Marked = e.Marked
-	case e.Swept != nil && s.Phase() == Streaming:
-		s.Removed += e.Swept.Removed
+	case e.Sweeping != nil && s.Phase() == Streaming && !s.Replaying:
+		s.Sweepers = append(slices.Clone(s.Sweepers), e.By)
 		s.Sweeps++
+	case e.Swept != nil && s.Phase() == Streaming:
+		s.Sweepers = slices.DeleteFunc(slices.Clone(s.Sweepers), func(by string) bool { return by == e.By })
+		s.Removed += e.Swept.Removed
+	case e.Replay != nil && !e.Replay.Reset && s.Created != nil && !s.Replaying:
+		s.Replaying = true
+		s.Replays++
+	case e.Replay != nil && e.Replay.Reset && s.Replaying:
+		s.Replaying, s.Sweepers = false, nil
 	default:
 		return s, false, fmt.Errorf("control entry %d (by %s at %s) does not fit the phase %q", e.After, e.By, e.At.Format(time.RFC3339), s.Phase())
 	}

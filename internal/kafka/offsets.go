@@ -139,7 +139,7 @@ func (c *Client) commit(ctx context.Context, group, member string, generation in
 // ResetToStart commits offset 0 for every partition of the topics, for a replay. The broker refuses it while the
 // group has members.
 func (c *Client) ResetToStart(ctx context.Context, group string, topics ...string) error {
-	if err := c.empty(ctx, group); err != nil {
+	if err := c.Empty(ctx, group); err != nil {
 		return err
 	}
 	progress := map[events.TopicPartition]apply.Progress{}
@@ -154,13 +154,13 @@ func (c *Client) ResetToStart(ctx context.Context, group string, topics ...strin
 	}
 	err := c.commit(ctx, group, "", -1, progress)
 	if errors.Is(err, apply.ErrFenced) {
-		return cmp.Or(c.empty(ctx, group), err) // somebody joined meanwhile
+		return cmp.Or(c.Empty(ctx, group), err) // somebody joined meanwhile
 	}
 	return err
 }
 
-// empty is nil for a group without members, else an error that names them.
-func (c *Client) empty(ctx context.Context, group string) error {
+// Empty is nil for a group without members, else an error that names them.
+func (c *Client) Empty(ctx context.Context, group string) error {
 	members, err := c.Members(ctx, group)
 	if err != nil || len(members) == 0 {
 		return err

@@ -47,6 +47,9 @@ func (w Window) Unmet(state checkpoint.State, logs Logs, settled Settled) string
 	if state.Phase() != checkpoint.Streaming {
 		return "the rows that vanished before the restart to be marked"
 	}
+	if state.Replaying {
+		return "the replay that was announced: crossfade replay"
+	}
 	if text := behind(logs.SnapshotCommitted, state.Closed.Ends, "snapshot"); text != "" { // guard a
 		return text
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -68,7 +69,10 @@ func (s Summary) Left() int64 { return s.Tombstones + s.OldShards }
 type Sweep struct {
 	Config
 	summary  Summary
-	settled  Settled // what the facts said before the last grace
+	settled  Settled          // what the facts said before the last grace
+	first    checkpoint.State // when the pass began
+	looked   time.Time        // when the control log was last read to see that nothing has changed
+	begun    bool             // to remove, and the history says so
 	progress Progress
 	said     string
 }
@@ -91,6 +95,11 @@ func (s *Sweep) Run(ctx context.Context) (Summary, error) {
 	if err := s.await(ctx, Window{}.Unmet); err != nil {
 		return s.summary, err
 	}
+	state, err := s.Control.Refresh(ctx)
+	if err != nil {
+		return s.summary, err
+	}
+	s.first = state
 	window := make([]Marker, 0, min(s.Window, 1024))
 	for segment := range s.Segments {
 		for after, first := []byte(nil), true; first || after != nil; first = false {
@@ -177,6 +186,9 @@ func (s *Sweep) window(ctx context.Context, markers []Marker) (young []Marker, e
 	if err := s.grace(ctx, len(markers)); err != nil { // guard c
 		return nil, err
 	}
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
 	s.say(fmt.Sprintf("removing %d markers", len(markers)))
 	for part := range slices.Chunk(markers, removeAtOnce) {
 		if err := s.remove(ctx, part); err != nil {
@@ -229,7 +241,7 @@ func (s *Sweep) shards(ctx context.Context) (generation uint32, facts Settled, e
 
 // grace waits for the grace. What the facts said before it has settled then.
 func (s *Sweep) grace(ctx context.Context, markers int) error {
-	generation, facts, err := s.shards(ctx)
+	_, facts, err := s.shards(ctx)
 	if err != nil {
 		return err
 	}
@@ -238,13 +250,6 @@ func (s *Sweep) grace(ctx context.Context, markers int) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-time.After(s.Grace):
-	}
-	later, _, err := s.shards(ctx)
-	if err != nil {
-		return err
-	}
-	if later != generation {
-		return errors.New("a new generation began during the sweep; start the sweep again when it is closed")
 	}
 	s.settled = facts
 	return nil
@@ -288,13 +293,66 @@ func (s *Sweep) ask(ctx context.Context, unmet func(checkpoint.State, Logs, Sett
 	return unmet(state, logs, s.Facts.Shards(state.Generation())), nil
 }
 
+// begin makes it known that this pass removes markers from now on. A replay that is announced later waits until this
+// has taken notice.
+func (s *Sweep) begin(ctx context.Context) error {
+	if s.begun {
+		return nil
+	}
+	return s.tell(ctx, checkpoint.ControlEntry{Sweeping: &checkpoint.Sweeping{}}, func() { s.begun = true })
+}
+
+// tell appends an entry, as often as another process is first.
+func (s *Sweep) tell(ctx context.Context, entry checkpoint.ControlEntry, told func()) error {
+	for {
+		if err := s.unchanged(ctx); err != nil {
+			return err
+		}
+		_, err := s.Control.Append(ctx, entry)
+		if err == nil {
+			told()
+		}
+		if !errors.Is(err, checkpoint.ErrLost) {
+			return err
+		}
+	}
+}
+
+// unchanged reads the control log, and returns an error when what the guards were asked about is no longer so: a
+// replay goes through the past again, and a new generation has another close.
+func (s *Sweep) unchanged(ctx context.Context) error {
+	var state checkpoint.State
+	began := time.Now()
+	err := fault.Do(ctx, s.retrying("read the control log"), func(ctx context.Context) (err error) {
+		state, err = s.Control.Refresh(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.looked = began
+	switch {
+	case state.Generation() != s.first.Generation():
+		return errors.New("a new generation began during the sweep; start the sweep again when it is closed")
+	case state.Replays != s.first.Replays:
+		return errors.New("a replay began during the sweep; start the sweep again when it has been applied")
+	}
+	return nil
+}
+
+// remove removes markers, and looks at the control log often enough for whoever counts on that (checkpoint.Replay):
+// what is removed, is removed within a part of the grace after a look.
 func (s *Sweep) remove(ctx context.Context, markers []Marker) error {
 	var removed, changed atomic.Int64
+	var look sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.Workers)
 	for _, m := range markers {
 		group.Go(func() error {
 			return fault.Do(ctx, s.retrying("remove a marker"), func(ctx context.Context) error {
+				if err := s.lookAgain(ctx, &look); err != nil {
+					return err
+				}
 				ok, err := s.Markers.Remove(ctx, m)
 				if err != nil {
 					return err
@@ -314,20 +372,23 @@ func (s *Sweep) remove(ctx context.Context, markers []Marker) error {
 	return err
 }
 
-// record appends what was done to the migration's history.
-func (s *Sweep) record(ctx context.Context) error {
-	if s.summary.Removed == 0 {
+func (s *Sweep) lookAgain(ctx context.Context, look *sync.Mutex) error {
+	look.Lock()
+	defer look.Unlock()
+	if time.Since(s.looked) < s.Grace/4 {
 		return nil
 	}
-	entry := checkpoint.ControlEntry{Swept: &checkpoint.Swept{
-		Removed: s.summary.Removed, Left: s.summary.Left(), FallbackReadsOff: s.FallbackReadsOff,
-	}}
-	for {
-		_, err := s.Control.Append(ctx, entry)
-		if !errors.Is(err, checkpoint.ErrLost) {
-			return err
-		}
+	return s.unchanged(ctx)
+}
+
+// record appends what was done to the migration's history.
+func (s *Sweep) record(ctx context.Context) error {
+	if !s.begun {
+		return nil
 	}
+	return s.tell(ctx, checkpoint.ControlEntry{Swept: &checkpoint.Swept{
+		Removed: s.summary.Removed, Left: s.summary.Left(), FallbackReadsOff: s.FallbackReadsOff,
+	}}, func() {})
 }
 
 func (s *Sweep) retrying(what string) func(error, time.Duration) {

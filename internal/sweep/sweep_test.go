@@ -300,3 +300,35 @@ func TestSweepIsInterrupted(t *testing.T) {
 		require.Empty(t, s.table.removed)
 	})
 }
+
+// What the guards were asked about may change while the grace passes, and while markers are removed.
+func TestSweepGivesUpWhenTheHistoryGoesOn(t *testing.T) {
+	for name, entry := range map[string]checkpoint.ControlEntry{
+		"replay":     {Replay: &checkpoint.Replay{}},
+		"generation": {Restarted: &checkpoint.Restarted{Generation: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, removing := range []bool{false, true} {
+				synctest.Test(t, func(t *testing.T) {
+					s := newStage(t, marker(1, ""), marker(2, ""), marker(3, ""))
+					s.close(t)
+					if removing {
+						s.table.fails = 10 // longer than a quarter of the grace
+						go func() {
+							time.Sleep(61 * time.Second)
+							s.append(t, entry)
+						}()
+					} else {
+						go func() {
+							time.Sleep(30 * time.Second)
+							s.append(t, entry)
+						}()
+					}
+					_, err := s.sweep(func(c *Config) { c.Workers = 1 }).Run(t.Context())
+					require.ErrorContains(t, err, "began during the sweep")
+					require.Empty(t, s.table.removed)
+				})
+			}
+		})
+	}
+}
