@@ -43,7 +43,9 @@ func Start(ctx context.Context, stream Stream, facts *checkpoint.Facts, generati
 	looks.SetLimit(startAtOnce)
 	for i := range starts {
 		if !starts[i].Before {
-			looks.Go(func() error { return fault.Do(looksCtx, nil, func(ctx context.Context) error { return held(ctx, stream, &starts[i]) }) })
+			looks.Go(func() error {
+				return fault.Do(looksCtx, nil, func(ctx context.Context) error { return held(ctx, stream, &starts[i]) })
+			})
 		}
 	}
 	if err := looks.Wait(); err != nil {
