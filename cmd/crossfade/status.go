@@ -49,7 +49,9 @@ func printStatus(w io.Writer, s *assembly.Status) error {
 	line("snapshot", "%d of %d segments, %d rows of about %d, %.0f rows/s%s", s.Segments.Done, s.Segments.Total, s.Rows.Done, s.Rows.Total, s.RowsPerSecond, left(s.SecondsLeft))
 	if c := s.Capture; c != nil {
 		line("capture", "%d records from %d shards, %.1f s behind, at %s", c.Records, c.Shards, c.BehindSeconds, orDash(c.Position))
-		line("stream", "%s left before it forgets what is not captured", (time.Duration(c.RetentionLeftSeconds) * time.Second).String())
+		if len(c.Gaps) == 0 {
+			line("stream", "%s left before it forgets what is not captured", (time.Duration(c.RetentionLeftSeconds) * time.Second).String())
+		}
 		for _, gap := range c.Gaps {
 			line("GAP", "%s", gap)
 		}
@@ -95,9 +97,11 @@ func marking(m *assembly.Marking) string {
 	case m.Done:
 		return fmt.Sprintf("%d rows that vanished before the restart are marked", m.Marked)
 	case m.Waiting != "":
-		return "looking for rows that vanished before the restart waits for " + m.Waiting
+		return "the search for rows that vanished before the restart waits for " + m.Waiting
+	case !m.Searching:
+		return "start a snapshot worker: it looks for the rows that vanished before the restart"
 	}
-	return "a snapshot worker looks for rows that vanished before the restart, when its grace has passed"
+	return "a snapshot worker searches for rows that vanished before the restart, once it has been there for the grace"
 }
 
 func left(seconds float64) string {

@@ -41,10 +41,11 @@ type Capture struct {
 
 // Marking is what is known of the rows that vanished before a restart.
 type Marking struct {
-	Waiting string `json:"waiting,omitempty"` // what the search for them still waits for, beside the grace
-	Done    bool   `json:"done"`
-	Marked  int64  `json:"marked"` // by the search that ended
-	Kept    int64  `json:"kept"`   // of an older generation and still at the source
+	Waiting   string `json:"waiting,omitempty"` // what the search for them still waits for, beside the grace
+	Searching bool   `json:"searching"`         // there is a snapshot worker to do it
+	Done      bool   `json:"done"`
+	Marked    int64  `json:"marked"` // by the search that ended
+	Kept      int64  `json:"kept"`   // of an older generation and still at the source
 }
 
 // Status is what an operator wants to see of a migration.
@@ -155,7 +156,7 @@ func (p *Parts) look(ctx context.Context) (*Status, error) {
 			s.Restart = p.restartCommand()
 		}
 	}
-	return s, errors.Join(p.lags(ctx, s), p.marking(ctx, s, state), p.members(ctx, s))
+	return s, errors.Join(p.lags(ctx, s), p.members(ctx, s), p.marking(ctx, s, state))
 }
 
 // marking fills in what there is to say in a generation that a restart began.
@@ -169,7 +170,10 @@ func (p *Parts) marking(ctx context.Context, s *Status, state checkpoint.State) 
 	}
 	logs, err := p.sweepLogs(ctx)
 	// Of the grace only the process that searches knows, for it counts it on its own clock.
-	s.Marking = &Marking{Waiting: snapshot.Unmet(state, logs.SnapshotCommitted, p.Config.Grace, p.Config.Grace)}
+	s.Marking = &Marking{
+		Waiting:   snapshot.Unmet(state, logs.SnapshotCommitted, p.Config.Grace, p.Config.Grace),
+		Searching: len(s.Members[p.Config.Name+".snapshot"]) > 0,
+	}
 	return err
 }
 

@@ -31,10 +31,10 @@ func hindered(t *testing.T) (out *topic, log *checkpointtest.Log, ended chan str
 		runFor(t, 10*time.Minute, newWorker(stream, out, log, "slow"))
 	}()
 	time.Sleep(time.Minute)
-	require.NotEmpty(t, out.seen, "it tries")
 	out.mu.Lock()
+	defer out.mu.Unlock()
+	require.NotEmpty(t, out.seen, "it tries")
 	out.seen = nil
-	out.mu.Unlock()
 	return out, log, ended, func() { away.Store(false) }
 }
 

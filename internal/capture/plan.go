@@ -19,9 +19,12 @@ func Plan(shards []Shard, facts map[string]checkpoint.ShardFact, generation uint
 		fact, known := facts[s.ID]
 		fresh := checkpoint.ShardFact{Generation: generation, Shard: s.ID, Parent: s.Parent, Start: s.Start}
 		switch {
-		case known && (fact.Done || fact.Before):
 		case known && fact.Gap != "":
 			gaps = append(gaps, fact)
+		case known && fact.Done && s.Last:
+			fact.Gap = fmt.Sprintf("the stream was turned off after shard %s; what has been written since is not in it, even if it was turned on again", s.ID)
+			gaps = append(gaps, fact)
+		case known && (fact.Done || fact.Before):
 		case known:
 			ready = append(ready, fact)
 		case mayFollow(s, facts):
@@ -33,7 +36,7 @@ func Plan(shards []Shard, facts map[string]checkpoint.ShardFact, generation uint
 		// What is left waits for its parent.
 	}
 	for id, fact := range facts {
-		if !listed[id] && !fact.Done && !fact.Before {
+		if !listed[id] && (fact.Gap != "" || !fact.Done && !fact.Before) {
 			if fact.Gap == "" {
 				fact.Gap = fmt.Sprintf("shard %s is gone from the stream; its changes after sequence number %s are lost", id, orStart(fact))
 			}

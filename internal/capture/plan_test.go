@@ -42,6 +42,17 @@ func TestPlan(t *testing.T) {
 		"a shard with a start is gone": {
 			facts: facts{"p": {Shard: "p", Start: at(3)}}, gaps: []string{"p"}, why: "after sequence number 3 (its start)",
 		},
+		"a stream that was turned off is read to its end": {
+			shards: []Shard{parent, {ID: "c", Parent: "p", Start: at(10), End: at(12), Last: true}}, facts: facts{"p": {Shard: "p", Done: true}}, ready: []string{"c"},
+		},
+		"and then has a gap": {
+			shards: []Shard{parent, {ID: "c", Parent: "p", Start: at(10), End: at(12), Last: true}},
+			facts:  facts{"p": {Shard: "p", Done: true}, "c": {Shard: "c", Done: true}}, gaps: []string{"c"}, why: "turned off after shard c",
+		},
+		"which stays, although the shard is gone": {facts: facts{"c": {Shard: "c", Done: true, Gap: "off"}}, gaps: []string{"c"}, why: "off"},
+		"a shard that ended before the migration may be the last": {
+			shards: []Shard{{ID: "p", Start: at(1), End: at(9), Last: true}}, facts: facts{"p": {Shard: "p", Before: true}},
+		},
 		"a gap stays a gap":    {shards: []Shard{parent}, facts: facts{"p": {Shard: "p", Gap: "lost"}}, gaps: []string{"p"}, why: "lost"},
 		"a start is read from": {shards: []Shard{child}, facts: facts{"c": {Shard: "c", Parent: "p", Start: at(10)}}, ready: []string{"c"}},
 		"oldest first": {

@@ -43,7 +43,9 @@ func Start(ctx context.Context, stream Stream, facts *checkpoint.Facts, generati
 	looks.SetLimit(startAtOnce)
 	for i := range starts {
 		if !starts[i].Before {
-			looks.Go(func() error { return fault.Do(looksCtx, nil, func(ctx context.Context) error { return held(ctx, stream, &starts[i]) }) })
+			looks.Go(func() error {
+				return fault.Do(looksCtx, nil, func(ctx context.Context) error { return held(ctx, stream, &starts[i]) })
+			})
 		}
 	}
 	if err := looks.Wait(); err != nil {
@@ -58,11 +60,10 @@ func Start(ctx context.Context, stream Stream, facts *checkpoint.Facts, generati
 // empty just now, which lets a reader begin with the oldest record as long as nothing from now on can have been trimmed.
 func held(ctx context.Context, stream Stream, fact *checkpoint.ShardFact) error {
 	now := time.Now().UTC()
-	page, err := firstPage(ctx, stream, fact.Shard, From{At: fact.Start})
-	if !errors.Is(err, ErrTrimmed) {
+	if _, err := firstPage(ctx, stream, fact.Shard, From{At: fact.Start}); !errors.Is(err, ErrTrimmed) {
 		return undecided(err)
 	}
-	page, err = firstPage(ctx, stream, fact.Shard, From{Oldest: true})
+	page, err := firstPage(ctx, stream, fact.Shard, From{Oldest: true})
 	if err != nil {
 		return undecided(err)
 	}

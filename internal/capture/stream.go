@@ -14,6 +14,8 @@ type Shard struct {
 	Parent string          // empty when there is none
 	Start  events.Position // the first sequence number
 	End    events.Position // the last one; empty while the shard is open
+	// Last is set when nothing will ever follow this shard, because the stream has been turned off.
+	Last bool
 }
 
 // Change is one record of a shard.

@@ -36,6 +36,7 @@ func NewStream(t *Table, arn string, schema events.KeySchema) *Stream {
 // Shards implements capture.Stream. It reads all pages: one has at most 100 shards.
 func (s *Stream) Shards(ctx context.Context) ([]capture.Shard, error) {
 	var all []capture.Shard
+	off := false
 	for from, first := (*string)(nil), true; first || from != nil; first = false {
 		page, err := s.describe(ctx, from)
 		if err != nil {
@@ -53,9 +54,24 @@ func (s *Stream) Shards(ctx context.Context) ([]capture.Shard, error) {
 			}
 			all = append(all, own)
 		}
+		off = page.StreamStatus == types.StreamStatusDisabled
 		from = page.LastEvaluatedShardId
 	}
+	if off {
+		markLast(all)
+	}
 	return all, nil
+}
+
+// markLast marks the shards that no other one follows.
+func markLast(shards []capture.Shard) {
+	parents := map[string]bool{}
+	for _, s := range shards {
+		parents[s.Parent] = true
+	}
+	for i := range shards {
+		shards[i].Last = !parents[shards[i].ID]
+	}
 }
 
 func (s *Stream) describe(ctx context.Context, from *string) (*types.StreamDescription, error) {

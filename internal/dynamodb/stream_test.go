@@ -107,6 +107,30 @@ func TestLineageOfASplit(t *testing.T) {
 	require.Len(t, seen, keys)
 }
 
+// Of a stream that was turned off, the shards without children are the last.
+func TestLastShards(t *testing.T) {
+	t.Parallel()
+	table, server, _ := newTable(t, embedded.Options{})
+	stream := newStream(t, table)
+	lasts := func() (ids []string) {
+		shards, err := stream.Shards(t.Context())
+		require.NoError(t, err)
+		for _, s := range shards {
+			if s.Last {
+				ids = append(ids, s.ID)
+			}
+		}
+		return ids
+	}
+	require.NoError(t, server.SplitAll("orders"))
+	require.Empty(t, lasts())
+	open, err := server.OpenShards("orders")
+	require.NoError(t, err)
+	require.Len(t, open, 2)
+	must(t, table, "UpdateTable", `{"TableName":"orders","StreamSpecification":{"StreamEnabled":false}}`)
+	require.Equal(t, open, lasts())
+}
+
 // DescribeStream answers at most 100 shards at a time.
 func TestShardsOverPages(t *testing.T) {
 	t.Parallel()

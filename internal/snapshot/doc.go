@@ -7,7 +7,10 @@
 //
 //	Source.Scan ─▶ records ─▶ Publish ─▶ frontier of the segment ─▶ fact ─▶ … ─▶ done ─▶ close
 //
+// In a generation that a restart began, rows of the generation before may have vanished from the source without any
+// record of it. Search finds those in the new table, once the close is applied, and marks them as dead.
+//
 // A crash leaves some pages published without a fact. They are read and published again: duplicates, which the
 // condition makes harmless. A worker that was given up for lost and comes back publishes past the close: those records
-// are dropped by the applier.
+// are dropped by the applier. A search that died is done again from its start.
 package snapshot
