@@ -313,7 +313,7 @@ func TestSweepGivesUpWhenTheHistoryGoesOn(t *testing.T) {
 					s := newStage(t, marker(1, ""), marker(2, ""), marker(3, ""))
 					s.close(t)
 					if removing {
-						s.table.fails = 10 // longer than a quarter of the grace
+						s.table.fails = 20 // longer than a quarter of the grace
 						go func() {
 							time.Sleep(61 * time.Second)
 							s.append(t, entry)
