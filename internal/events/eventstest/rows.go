@@ -60,7 +60,9 @@ func Quote(s string, escape bool) string {
 	return w.String()
 }
 
-func quoted(t *rapid.T, s string) string { return Quote(s, rapid.IntRange(0, 9).Draw(t, "escape") == 0) }
+func quoted(t *rapid.T, s string) string {
+	return Quote(s, rapid.IntRange(0, 9).Draw(t, "escape") == 0)
+}
 
 // Text draws a string.
 func Text(t *rapid.T) string {
