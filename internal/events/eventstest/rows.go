@@ -143,11 +143,7 @@ func Attributes(t *rapid.T, depth, n int, except ...string) string {
 			continue // drawn twice
 		}
 		used[name] = true
-		value := Value(t, depth)
-		if rapid.IntRange(0, 30).Draw(t, "deep") == 0 && depth > 2 {
-			value = Deep()
-		}
-		all = append(all, quoted(t, name)+":"+value)
+		all = append(all, quoted(t, name)+":"+Value(t, depth))
 	}
 	return strings.Join(all, ",")
 }
@@ -155,6 +151,9 @@ func Attributes(t *rapid.T, depth, n int, except ...string) string {
 // Item draws the JSON of an item: the members of its key, then up to most others.
 func Item(t *rapid.T, key string, most int, except ...string) string {
 	others := Attributes(t, 4, rapid.IntRange(0, most).Draw(t, "attributes"), except...)
+	if rapid.IntRange(0, 15).Draw(t, "deep") == 0 {
+		key += `,"as deep as can be":` + Deep()
+	}
 	switch {
 	case others == "":
 		return "{" + key + "}"
