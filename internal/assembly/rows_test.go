@@ -161,6 +161,8 @@ func TestAnyItemArrivesByteForByte(t *testing.T) {
 			for i, value := range []string{
 				`{"S":"` + strings.Repeat("é", 190<<10) + `"}`, `{"B":"` + strings.Repeat("AAEC", 125<<10) + `"}`, eventstest.Deep(),
 				`{"L":[` + strings.TrimSuffix(strings.Repeat(`{"N":"1.50"},`, 60_000), ",") + `]}`,
+				// The texts that grow most on the wire: 400 KB for the database, some MB of JSON.
+				`{"S":"` + strings.Repeat(`\u0001`, 395<<10) + `"}`, `{"L":[` + strings.TrimSuffix(strings.Repeat(`{"NULL":true},`, 195<<10), ",") + `]}`,
 			} {
 				w.putRaw("old", `{`+rows.Example(i + 1000)[0]+`,"large":`+value+`}`)
 			}

@@ -227,6 +227,36 @@ func TestTargetStoresAnyItem(t *testing.T) {
 	})
 }
 
+// (a, b) and (b, a) are two keys, although their values are the same set; so are (a, a) and (a, aa).
+func TestSwappedKeyValuesAreTwoRows(t *testing.T) {
+	server := embedded.New(embedded.Options{})
+	table := open(t, "pairs", server.Transport())
+	must(t, table, "CreateTable", `{"TableName":"pairs","BillingMode":"PAY_PER_REQUEST",
+		"AttributeDefinitions":[{"AttributeName":"x","AttributeType":"S"},{"AttributeName":"y","AttributeType":"S"}],
+		"KeySchema":[{"AttributeName":"x","KeyType":"HASH"},{"AttributeName":"y","KeyType":"RANGE"}]}`)
+	pair := events.KeySchema{{Name: "x", Type: "S"}, {Name: "y", Type: "S"}}
+	target, d := NewTarget(table, pair, names, Versioned), events.NewDecoder(pair)
+	var rows []events.Event
+	seen := map[events.Key]bool{}
+	for i, xy := range [][2]string{{"a", "b"}, {"b", "a"}, {"a", "a"}, {"a", "aa"}, {"aa", "a"}, {`a","y":{"S":"b`, "b"}, {"a", `b"},"x":{"S":"a`}, {"a/b", "c"}, {"a", "b/c"}} {
+		raw := fmt.Sprintf(`{"x":{"S":%q},"y":{"S":%q},"n":{"N":"%d"}}`, xy[0], xy[1], i)
+		item, err := d.Item([]byte(raw))
+		require.NoError(t, err)
+		key, err := pair.Key(item)
+		require.NoError(t, err)
+		require.False(t, seen[key])
+		seen[key] = true
+		rows = append(rows, events.Event{Key: key, Op: events.Write, Item: item, Version: events.Version{Generation: 1}})
+	}
+	for _, r := range target.Insert(t.Context(), rows) {
+		require.NoError(t, r.Err)
+		require.Equal(t, apply.Applied, r.Outcome)
+	}
+	for i, row := range rows {
+		require.Contains(t, get(t, table, row.Key), fmt.Sprintf(`"n":{"N":"%d"}`, i))
+	}
+}
+
 // FuzzTarget: whatever the decoder takes for an item, the ways of writing it agree about it.
 func FuzzTarget(f *testing.F) {
 	for name, attributes := range oddItems() {
