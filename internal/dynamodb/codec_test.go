@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/events/eventstest"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/services"
 )
 
 // within requires that part is a run of whole's own bytes.
@@ -213,7 +215,23 @@ func (w ways) check(t require.TestingT, raw []byte, key events.Key, item events.
 
 // Invariant 7: any item, with any names, is in the table as if the application had put it there itself.
 func TestTargetStoresAnyItem(t *testing.T) {
-	table, _, _ := newTable(t, embedded.Options{})
+	t.Run("embedded", func(t *testing.T) {
+		table, _, _ := newTable(t, embedded.Options{})
+		storesAnyItem(t, table)
+	})
+	t.Run("local", func(t *testing.T) {
+		transport := &http.Transport{}
+		t.Cleanup(transport.CloseIdleConnections)
+		table, err := Open(t.Context(), Options{
+			Table: fmt.Sprintf("orders-%d", os.Getpid()), Region: "us-east-1", Endpoint: services.SharedDynamoDB(t), Transport: transport,
+		})
+		require.NoError(t, err)
+		must(t, table, "CreateTable", strings.Replace(createTable, "orders", table.name, 1))
+		storesAnyItem(t, table)
+	})
+}
+
+func storesAnyItem(t *testing.T, table *Table) {
 	w := ways{table, NewTarget(table, schema, names, Versioned)}
 	d := events.NewDecoder(schema)
 	rapid.Check(t, func(t *rapid.T) {
@@ -299,9 +317,7 @@ func fuzzTable(f *testing.F) *Table {
 	server := embedded.New(embedded.Options{})
 	table, err := Open(f.Context(), Options{Table: "orders", Region: "us-east-1", Endpoint: "http://dynamodb.test", Transport: http.RoundTripper(server.Transport())})
 	require.NoError(f, err)
-	_, err = table.wire.call(f.Context(), "DynamoDB_20120810.CreateTable", []byte(`{"TableName":"orders","BillingMode":"PAY_PER_REQUEST",
-		"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"N"}],
-		"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}]}`))
+	_, err = table.wire.call(f.Context(), "DynamoDB_20120810.CreateTable", []byte(createTable))
 	require.NoError(f, err)
 	return table
 }
