@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -128,4 +129,56 @@ func TestBehindIsAnAge(t *testing.T) {
 		require.Zero(t, fact.Behind)
 		require.WithinDuration(t, time.Now(), fact.Confirmed, time.Minute)
 	})
+}
+
+// An iterator that is refused whenever it is used is not asked for without a pause, and not for ever: reading goes on
+// where it was as soon as one is good.
+func TestRefusedIteratorsAreAskedForWithAPause(t *testing.T) {
+	for name, refusal := range map[string]error{"expired": ErrExpired, "forgotten while empty": ErrTrimmed} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				stream, out, log := &fakeStream{shards: []Shard{{ID: "s", Start: at(1)}}}, &topic{}, &checkpointtest.Log{}
+				start(t, stream, log)
+				refused, refusing := 0, false
+				w := newWorker(&refuser{fakeStream: stream, with: refusal, when: func() bool {
+					if refusing {
+						refused++
+					}
+					return refusing
+				}}, out, log, "a")
+				time.AfterFunc(10*time.Second, func() { // it was seen empty
+					stream.add("s", "k", 1)
+					stream.mu.Lock()
+					defer stream.mu.Unlock()
+					refusing = true
+				})
+				time.AfterFunc(70*time.Second, func() {
+					stream.mu.Lock()
+					defer stream.mu.Unlock()
+					refusing = false
+				})
+				runFor(t, 2*time.Minute, w)
+				require.Len(t, out.seen, 1)
+				require.Positive(t, refused)
+				require.LessOrEqual(t, refused, int(time.Minute/w.Poll)+1)
+			})
+		})
+	}
+}
+
+// refuser answers readings with an error.
+type refuser struct {
+	*fakeStream
+	with error
+	when func() bool
+}
+
+func (f *refuser) Records(ctx context.Context, iterator string) (Page, error) {
+	f.mu.Lock()
+	refuse := f.when()
+	f.mu.Unlock()
+	if refuse {
+		return Page{}, f.with
+	}
+	return f.fakeStream.Records(ctx, iterator)
 }

@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	usualCases = 4000 // without CROSSFADE_DIFFERENTIAL
+	usualCases = 3000 // without CROSSFADE_DIFFERENTIAL
 	chunkCases = 200  // with the same items
 	chunkItems = 20
 )
