@@ -81,7 +81,7 @@ func TestHundredsOfShardsConverge(t *testing.T) {
 				stream.shards = append(stream.shards, Shard{ID: fmt.Sprintf("%d-%d", generation+1, root), Parent: id, Start: at(uint64(position + 1))})
 			}
 		}
-		runFor(t, 10*time.Minute, newWorker(stream, out, log, "a"), newWorker(stream, out, log, "b"))
+		runFor(t, time.Minute, newWorker(stream, out, log, "a"), newWorker(stream, out, log, "b"))
 		require.Len(t, out.seen, position-1, "each once: nobody has failed")
 		facts := shardFacts(t, log)
 		require.Len(t, facts, roots*generations)
