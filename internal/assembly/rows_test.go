@@ -30,7 +30,7 @@ func (w *world) call(operation, body string) []byte {
 	request.Header.Set("Authorization", "test")
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(w.t, err)
-	defer response.Body.Close() //nolint:errcheck // it was read
+	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	require.NoError(w.t, err)
 	require.Equal(w.t, http.StatusOK, response.StatusCode, "%s %.300s: %s", operation, body, answer)
@@ -115,7 +115,7 @@ func (w *world) becomesEqual(schema events.KeySchema) {
 func keyMembers(t *rapid.T, schema events.KeySchema, n int) string {
 	var members []string
 	for _, k := range schema {
-		value := ""
+		var value string
 		switch k.Type {
 		case "S":
 			value = eventstest.Quote(fmt.Sprint(eventstest.Text(t), n), rapid.Bool().Draw(t, "escape"))

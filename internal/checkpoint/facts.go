@@ -56,12 +56,12 @@ type ShardFact struct {
 // further orders facts about one shard by what is published; with equal progress a gap stays, and else the one
 // confirmed later counts. Of two creates at once, one may have seen the shard open and the other closed: then it is
 // read, for the earlier one may have been the start.
-func (f ShardFact) further(o ShardFact) bool { //nolint:unused // merge calls it
+func (f ShardFact) further(o ShardFact) bool {
 	return cmp.Or(cmp.Compare(f.Generation, o.Generation), boolCompare(o.Before, f.Before), boolCompare(f.Done, o.Done),
 		cmp.Compare(f.Position, o.Position), boolCompare(f.Gap != "", o.Gap != ""), f.Confirmed.Compare(o.Confirmed)) > 0
 }
 
-func boolCompare(a, b bool) int { //nolint:unused // further calls it
+func boolCompare(a, b bool) int {
 	switch {
 	case a == b:
 		return 0

@@ -315,7 +315,7 @@ func FuzzTarget(f *testing.F) {
 func fuzzTable(f *testing.F) *Table {
 	f.Helper()
 	server := embedded.New(embedded.Options{})
-	table, err := Open(f.Context(), Options{Table: "orders", Region: "us-east-1", Endpoint: "http://dynamodb.test", Transport: http.RoundTripper(server.Transport())})
+	table, err := Open(f.Context(), Options{Table: "orders", Region: "us-east-1", Endpoint: "http://dynamodb.test", Transport: server.Transport()})
 	require.NoError(f, err)
 	_, err = table.wire.call(f.Context(), "DynamoDB_20120810.CreateTable", []byte(createTable))
 	require.NoError(f, err)

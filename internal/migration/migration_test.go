@@ -144,7 +144,7 @@ func print(v reflect.Value, from string) string {
 		if name == "position" && from != "app" {
 			continue // it goes only with that form
 		}
-		text := ""
+		var text string
 		switch value := field.Interface().(type) {
 		case time.Duration:
 			text = value.String()

@@ -51,7 +51,7 @@ func FuzzStatement(f *testing.F) {
 
 // post asks a server as a client would, and requires that the answer has DynamoDB's form.
 func post(t require.TestingT, s *Server, target string, body []byte) (status int, answer []byte) {
-	request, err := http.NewRequest(http.MethodPost, "http://dynamodb.test", bytes.NewReader(body)) //nolint:noctx // answered in this goroutine
+	request, err := http.NewRequest(http.MethodPost, "http://dynamodb.test", bytes.NewReader(body))
 	require.NoError(t, err)
 	request.Header.Set("X-Amz-Target", target)
 	request.Header.Set("Authorization", "test")
@@ -162,7 +162,7 @@ func streamOf(t require.TestingT, s *Server) (arn, shard string) {
 	require.NoError(t, json.Unmarshal(answer, &list))
 	_, answer = post(t, s, "DynamoDBStreams_20120810.DescribeStream", fmt.Appendf(nil, `{"StreamArn":%q}`, list.Streams[0].StreamArn))
 	var described struct {
-		StreamDescription struct{ Shards []struct{ ShardId string } } //nolint:staticcheck // the name on the wire
+		StreamDescription struct{ Shards []struct{ ShardId string } }
 	}
 	require.NoError(t, json.Unmarshal(answer, &described))
 	return list.Streams[0].StreamArn, described.StreamDescription.Shards[0].ShardId
