@@ -131,15 +131,16 @@ func (g *generator) name(name string) string {
 }
 
 func (g *generator) path() string {
-	path := g.name(pick(g, topNames...))
+	var path strings.Builder
+	path.WriteString(g.name(pick(g, topNames...)))
 	for range pick(g, 0, 0, 0, 1, 1, 2, 3) {
 		if g.one(2) {
-			path += "." + g.name(pick(g, childNames...))
+			path.WriteString("." + g.name(pick(g, childNames...)))
 		} else {
-			path += fmt.Sprintf("[%d]", g.IntN(4))
+			fmt.Fprintf(&path, "[%d]", g.IntN(4))
 		}
 	}
-	return path
+	return path.String()
 }
 
 // constant is a placeholder of a value.
