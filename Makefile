@@ -2,6 +2,9 @@
 
 GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
+N        ?= 50000
+SEED     ?= 1
+FUZZTIME ?= 20s
 PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -v /internal/e2e)
 
 help: ## list the targets
@@ -51,12 +54,15 @@ check: ## formatting, vet, modernizers, linters, modules, compose file, known vu
 	@$(TOOL) govulncheck ./... || { echo "govulncheck: skipped if the vulnerability database is not reachable; see above"; \
 		$(TOOL) govulncheck ./... 2>&1 | grep -qE 'no such host|connection refused|dial tcp|403|timeout|fetching vulnerabilities'; }
 
-fuzz: ## each fuzz target for 20 s
-	@for p in $$($(GO) list ./internal/...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$p || exit 1; done; done
+fuzz: ## each fuzz target for 20 s (FUZZTIME)
+	@scripts/fuzz $(FUZZTIME)
+
+differential: services-fetch ## the embedded DynamoDB against DynamoDB Local, N generated requests (SEED=1)
+	CROSSFADE_SERVICES=1 CROSSFADE_DIFFERENTIAL=$(N) CROSSFADE_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -run 'TestDifferential|TestKnownDifferences' \
+		-v ./internal/embedded/dynamodb/conformance
 
 bench: ## pairs with bare loops of the SDK and of kafka-go; ratios
 	$(GO) run ./internal/bench $(BENCHFLAGS)
 
-.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz bench
+.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench
 .DEFAULT_GOAL := help

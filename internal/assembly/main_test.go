@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -43,12 +44,13 @@ type world struct {
 
 	mu    sync.Mutex
 	fault func(embedded.Call) embedded.Fault
+	ahead time.Duration // of the database's clock before the machine's
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, file: filepath.Join(t.TempDir(), "migration.yaml")}
-	server := embedded.New(embedded.Options{Shards: 2, Fault: func(c embedded.Call) embedded.Fault {
+	server := embedded.New(embedded.Options{Shards: 2, Clock: w.clock, Fault: func(c embedded.Call) embedded.Fault {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.fault == nil {
@@ -67,6 +69,19 @@ func newWorld(t *testing.T) *world {
 	w.brokers = b.Address()
 	w.old, w.new = w.table("old", schema), w.table("new", schema)
 	return w
+}
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.ahead)
+}
+
+// pass lets time pass for the database.
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ahead += d
 }
 
 // refuse lets one operation fail from now on.

@@ -35,11 +35,9 @@ func (r *reader) run(ctx context.Context) error {
 		}
 		page, began, err := r.records(ctx, iterator)
 		switch {
-		case errors.Is(err, ErrExpired):
-			iterator = "" // a new one, from the last position that was published
-			continue
-		case errors.Is(err, ErrTrimmed) && r.seenEmpty():
-			iterator = ""
+		case errors.Is(err, ErrExpired), errors.Is(err, ErrTrimmed) && r.seenEmpty():
+			iterator = "" // a new one, from the last position that was published; in a moment, for it may be refused too
+			r.pause(ctx)
 			continue
 		case err != nil:
 			return r.ended(ctx, r.lost(ctx, err))
@@ -60,13 +58,18 @@ func (r *reader) run(ctx context.Context) error {
 			return r.ended(ctx, r.done(ctx))
 		}
 		if len(page.Changes) == 0 {
-			select {
-			case <-ctx.Done():
-			case <-time.After(r.Poll):
-			}
+			r.pause(ctx)
 		}
 	}
 	return nil
+}
+
+// pause waits until the shard may be asked again, or ctx ends.
+func (r *reader) pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(r.Poll):
+	}
 }
 
 // ended drops an error that is only the end of ctx.

@@ -89,6 +89,18 @@ type ControlEntry struct {
 	Replay    *Replay    `json:"replay,omitempty"`
 }
 
+// parts is how many of the things that an entry can say it says.
+func (e ControlEntry) parts() (n int) {
+	for _, set := range []bool{
+		e.Created != nil, e.Restarted != nil, e.Closed != nil, e.Marked != nil, e.Sweeping != nil, e.Swept != nil, e.Replay != nil,
+	} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
 // State is the fold of the control log. The zero State is that of a migration that was not created.
 type State struct {
 	Accepted  int // entries that took effect
@@ -228,10 +240,11 @@ func (c *Control) Refresh(ctx context.Context) (State, error) {
 // fold takes one entry into the state and reports whether it took effect.
 func (c *Control) fold(e Entry) (bool, error) {
 	var entry ControlEntry
-	dec := json.NewDecoder(bytes.NewReader(e.Value))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&entry); err != nil {
+	if err := decode(e.Value, &entry); err != nil {
 		return false, fmt.Errorf("control entry at offset %d: %w", e.Offset, err)
+	}
+	if n := entry.parts(); n != 1 { // also of an entry that lost: what it says must be known
+		return false, fmt.Errorf("control entry at offset %d: it says %d things, not one", e.Offset, n)
 	}
 	state, accepted, err := c.state.Fold(entry)
 	if err != nil {

@@ -215,6 +215,19 @@ func TestRestartLoses(t *testing.T) {
 	require.Equal(t, checkpoint.Copying, state.Phase())
 }
 
+// An entry that cannot be understood is not taken for one that lost.
+func TestUnreadableControlEntryAfterOthers(t *testing.T) {
+	for _, value := range []string{`null`, `{}`, `{"after":0}`, `{"after":0,"swept":{},"closed":{}}`, `{"after":0,"swept":{"removed":1,"left":0}} x`} {
+		log := &checkpointtest.Log{}
+		c := checkpoint.NewControl(log, "a")
+		_, err := c.Append(t.Context(), created)
+		require.NoError(t, err)
+		require.NoError(t, log.Append(t.Context(), checkpoint.Entry{Key: []byte("control"), Value: []byte(value)}))
+		_, err = c.Refresh(t.Context())
+		require.ErrorContains(t, err, "control entry at offset 1", "%q", value)
+	}
+}
+
 var away = &fault.Error{Class: fault.Retry, Reason: "away", What: "read", Err: errors.New("no broker")}
 
 func TestWatch(t *testing.T) {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -91,23 +93,26 @@ func (f *Facts) fold(e Entry) error {
 	defer f.mu.Unlock()
 	switch {
 	case strings.HasPrefix(subject, "segment/"):
-		return foldFact(f.segments, subject, writer, e)
+		return foldFact(f.segments, subject, writer, e, SegmentFact.subject)
 	case strings.HasPrefix(subject, "shard/"):
-		return foldFact(f.shards, subject, writer, e)
+		return foldFact(f.shards, subject, writer, e, ShardFact.subject)
 	}
 	return fmt.Errorf("fact at offset %d: unknown kind of key %q", e.Offset, e.Key)
 }
 
-func foldFact[F further[F]](facts map[string]map[string]Written[F], subject, writer string, e Entry) error {
+func foldFact[F further[F]](
+	facts map[string]map[string]Written[F], subject, writer string, e Entry, subjectOf func(F) string,
+) error {
 	if e.Value == nil {
 		delete(facts[subject], writer)
 		return nil
 	}
 	var fact F
-	dec := json.NewDecoder(bytes.NewReader(e.Value))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&fact); err != nil {
+	if err := decode(e.Value, &fact); err != nil {
 		return fmt.Errorf("fact %s@%s at offset %d: %w", subject, writer, e.Offset, err)
+	}
+	if about := subjectOf(fact); about != subject {
+		return fmt.Errorf("fact %s@%s at offset %d: it is about %s", subject, writer, e.Offset, about)
 	}
 	if facts[subject] == nil {
 		facts[subject] = map[string]Written[F]{}
@@ -118,6 +123,19 @@ func foldFact[F further[F]](facts map[string]map[string]Written[F], subject, wri
 		fact = known.Fact
 	}
 	facts[subject][writer] = Written[F]{fact, time.Now()}
+	return nil
+}
+
+// decode reads one JSON value of a durable statement: what is not known to this version, or follows it, is an error.
+func decode(value []byte, to any) error {
+	dec := json.NewDecoder(bytes.NewReader(value))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(to); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the value")
+	}
 	return nil
 }
 
@@ -163,16 +181,18 @@ func (f *Facts) Shards(generation uint32) map[string]ShardFact {
 
 // WriteSegments appends facts of this writer; it returns once they are durable and in the view.
 func (f *Facts) WriteSegments(ctx context.Context, facts ...SegmentFact) error {
-	return writeFacts(ctx, f, f.segments, facts, func(s SegmentFact) string {
-		return segmentSubject(s.Generation, s.Segment, s.Total)
-	})
+	return writeFacts(ctx, f, f.segments, facts, SegmentFact.subject)
 }
 
 // WriteShards appends facts of this writer; it returns once they are durable and in the view.
 func (f *Facts) WriteShards(ctx context.Context, facts ...ShardFact) error {
-	return writeFacts(ctx, f, f.shards, facts, func(s ShardFact) string {
-		return shardSubject(s.Generation, s.Shard)
-	})
+	return writeFacts(ctx, f, f.shards, facts, ShardFact.subject)
+}
+
+func (f SegmentFact) subject() string { return segmentSubject(f.Generation, f.Segment, f.Total) }
+
+func (f ShardFact) subject() string {
+	return shardSubject(f.Generation, f.Shard)
 }
 
 func shardSubject(generation uint32, shard string) string {

@@ -103,6 +103,10 @@ func TestUnreadableFacts(t *testing.T) {
 		{Key: []byte("hard/1/s@a"), Value: []byte(`{}`)},
 		{Key: []byte("shard/1/s@a"), Value: []byte(`{"generation":`)},
 		{Key: []byte("shard/1/s@a"), Value: []byte(`{"generatoin":1}`)},
+		{Key: []byte("shard/1/s@a"), Value: []byte(`null`)},
+		{Key: []byte("shard/1/s@a"), Value: []byte(`{"generation":1,"shard":"t","records":0}`)},
+		{Key: []byte("shard/1/s@a"), Value: []byte(`{"generation":1,"shard":"s","records":0} {}`)},
+		{Key: []byte("segment/1/8/3@a"), Value: []byte(`{"generation":1,"segment":4,"total":8,"pages":1,"items":1}`)},
 	} {
 		log := &checkpointtest.Log{}
 		require.NoError(t, log.Append(t.Context(), e))

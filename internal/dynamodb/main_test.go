@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 
 	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/services"
 )
 
 func TestMain(m *testing.M) {
@@ -24,8 +26,13 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(suite{m})
 }
+
+// suite ends DynamoDB Local before leaks are looked for.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int { return services.Main(s.M) }
 
 var (
 	schema = events.KeySchema{{Name: "pk", Type: "S"}, {Name: "sk", Type: "N"}}
@@ -70,6 +77,11 @@ func (f *faults) always(fault embedded.Fault) {
 	f.set(func(embedded.Call) embedded.Fault { return fault })
 }
 
+// createTable makes the table "orders" with the keys of schema.
+const createTable = `{"TableName":"orders","BillingMode":"PAY_PER_REQUEST",
+	"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"N"}],
+	"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}]}`
+
 // newTable returns the empty table "orders" of an embedded DynamoDB, with a stream of new images.
 func newTable(t *testing.T, o embedded.Options) (*Table, *embedded.Server, *faults) {
 	t.Helper()
@@ -77,10 +89,7 @@ func newTable(t *testing.T, o embedded.Options) (*Table, *embedded.Server, *faul
 	o.Fault = f.ask
 	server := embedded.New(o)
 	table := open(t, "orders", server.Transport())
-	must(t, table, "CreateTable", `{"TableName":"orders","BillingMode":"PAY_PER_REQUEST",
-		"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"N"}],
-		"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],
-		"StreamSpecification":{"StreamEnabled":true,"StreamViewType":"NEW_IMAGE"}}`)
+	must(t, table, "CreateTable", strings.TrimSuffix(createTable, "}")+`,"StreamSpecification":{"StreamEnabled":true,"StreamViewType":"NEW_IMAGE"}}`)
 	return table, server, f
 }
 

@@ -2,6 +2,8 @@ package dynamodb
 
 import (
 	"bytes"
+	"errors"
+	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -16,6 +18,9 @@ func repairEmptyMaps(image []byte) []byte {
 	r.out = jsontext.NewEncoder(&r.text)
 	if err := r.attributes(); err != nil {
 		return image // not an item; whoever decodes it says so
+	}
+	if _, err := r.in.ReadToken(); !errors.Is(err, io.EOF) {
+		return image // likewise: what follows is not to be lost
 	}
 	return bytes.TrimRight(r.text.Bytes(), "\n")
 }

@@ -1,15 +1,22 @@
 package dynamodb
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/crossfadedb/crossfade/internal/capture"
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/checkpoint/checkpointtest"
 	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
@@ -390,4 +397,94 @@ func TestOddRecords(t *testing.T) {
 	}
 	_, err = read(good[:len(good)-1])
 	require.Equal(t, fault.Retry, fault.Of(err), "a cut answer: %v", err)
+}
+
+// asked keeps the bodies of one operation's requests.
+type asked struct {
+	next      http.RoundTripper
+	operation string
+	mu        sync.Mutex
+	bodies    []string
+}
+
+func (a *asked) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+a.operation) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		a.mu.Lock()
+		a.bodies = append(a.bodies, string(body))
+		a.mu.Unlock()
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+	}
+	return a.next.RoundTrip(r)
+}
+
+type fresh struct{}
+
+func (fresh) Fresh() error { return nil }
+
+// Whatever happens (children, restarts, iterators that expire, shards that are still empty), reading never begins at
+// LATEST, and so nothing is left out.
+func TestLatestIsNeverAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table, server, f := newTable(t, embedded.Options{Shards: 2})
+		transport := &asked{next: server.Transport(), operation: "GetShardIterator"}
+		stream := newStream(t, open(t, "orders", transport))
+		log := &checkpointtest.Log{}
+		_, err := capture.Start(t.Context(), stream, checkpoint.NewFacts(log, "create", time.Minute), 1)
+		require.NoError(t, err)
+		published := map[string]bool{}
+		run := func(name string, during func()) {
+			worker := capture.New(capture.Config{
+				Stream: stream, Watch: fresh{}, Generation: 1, Lineage: time.Second, Facts: checkpoint.NewFacts(log, name, time.Minute),
+				Publish: func(_ context.Context, records []events.Record) error {
+					for _, r := range records {
+						version, _ := r.Header(events.HeaderVersion)
+						published[string(r.Key)+version] = true
+					}
+					return nil
+				},
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- worker.Run(ctx, []int{0}, 1) }()
+			time.Sleep(time.Minute) // the shards are seen empty
+			during()
+			time.Sleep(time.Minute)
+			cancel()
+			require.NoError(t, <-ended)
+		}
+		changes := 0
+		some := func() {
+			for range 10 {
+				change(t, table, fmt.Sprint(changes%4), changes)
+				changes++
+			}
+		}
+		for i := range 4 {
+			run(fmt.Sprint("worker ", i), func() {
+				some()
+				require.NoError(t, server.SplitAll("orders"))
+				expired := 0
+				f.set(func(c embedded.Call) embedded.Fault {
+					if c.Operation == "GetRecords" && expired < 3 {
+						expired++
+						return embedded.Fault{Refuse: &embedded.Error{Code: "ExpiredIteratorException", Message: "Iterator expired"}}
+					}
+					return embedded.Fault{}
+				})
+				some()
+			})
+			f.set(nil)
+			some() // while nobody reads
+		}
+		run("last", func() {})
+		require.Len(t, published, changes)
+		require.NotEmpty(t, transport.bodies)
+		for _, body := range transport.bodies {
+			require.NotContains(t, body, "LATEST")
+		}
+	})
 }

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -226,6 +229,8 @@ func TestDecoderNamesAreCopies(t *testing.T) {
 func FuzzItem(f *testing.F) {
 	for _, s := range []string{
 		`{"pk":{"S":"1"},"a":{"M":{"b":{"L":[{"N":"1"},{"BOOL":true}]}}}}`, `{}`, ` { "a" : { "SS" : [ "x" , "y" ] } } `,
+		`{"a":{"SS":["x"]},"b":{"NS":["1"]},"c":{"BS":["AA=="]},"d":{"NULL":true},"e":{"B":""},"f":{"L":[]},"g":{"M":{}}}`, `{"\ud83d\ude00":{"S":"\ude00"}}`, "{\"\x00\":{\"S\":\"\"}}",
+		`{"a":` + strings.Repeat(`{"L":[`, 31) + `{"S":"x"}` + strings.Repeat(`]}`, 31) + `}`, `{"a":` + strings.Repeat(`{"M":{"a":`, 40) + `1` + strings.Repeat(`}}`, 40) + `}`, `{"a":{"M":{"b":1,"b":2}}}`,
 		`{"a":{"S":"\u00e9\"}\\"}}`, `{"a":{"S":"1","N":"2"}}`, `{"a":{"S":"1"},"\u0061":{"S":"2"}}`, `{"a":{}}`, `[]`,
 	} {
 		f.Add([]byte(s))
@@ -235,6 +240,7 @@ func FuzzItem(f *testing.F) {
 		before := bytes.Clone(raw)
 		item, err := d.Item(raw)
 		require.Equal(t, before, raw)
+		require.Equal(t, plainItem(raw), err == nil, "%q: %v", raw, err)
 		if err != nil {
 			requireReason(t, err, Undecodable)
 			return // refused
@@ -253,4 +259,75 @@ func FuzzItem(f *testing.F) {
 			rest = after
 		}
 	})
+}
+
+// plainItem says with encoding/json alone whether raw is an item: one object of objects with one type each, no name
+// twice anywhere, and all of it UTF-8.
+func plainItem(raw []byte) bool {
+	var item map[string]map[string]json.RawMessage
+	if !utf8.Valid(raw) || bytes.Contains(bytes.ToLower(raw), []byte(`\ud`)) && halfSurrogate(raw) || json.Unmarshal(raw, &item) != nil || item == nil {
+		return false
+	}
+	for _, value := range item {
+		if len(value) != 1 {
+			return false
+		}
+		for kind := range value {
+			if !slices.Contains([]string{"S", "N", "B", "M", "L", "BOOL", "NULL", "SS", "NS", "BS"}, kind) {
+				return false
+			}
+		}
+	}
+	return distinctNames(json.NewDecoder(bytes.NewReader(raw)))
+}
+
+// halfSurrogate reports an escaped surrogate without its other half: encoding/json makes U+FFFD of it.
+func halfSurrogate(raw []byte) bool {
+	text := []rune(string(raw))
+	unit := func(i int) (uint64, bool) {
+		if i+6 > len(text) || text[i] != '\\' || text[i+1] != 'u' {
+			return 0, false
+		}
+		n, err := strconv.ParseUint(string(text[i+2:i+6]), 16, 16)
+		return n, err == nil
+	}
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			continue // no escape
+		}
+		n, ok := unit(i)
+		if low, paired := unit(i + 6); ok && n >= 0xd800 && n < 0xdc00 && paired && low >= 0xdc00 && low < 0xe000 {
+			i += 11
+			continue // a pair
+		}
+		if ok && n >= 0xd800 && n < 0xe000 {
+			return true
+		}
+		i++ // whatever is escaped
+	}
+	return false
+}
+
+// distinctNames reads one value and reports whether no object in it has a name twice.
+func distinctNames(d *json.Decoder) bool {
+	token, err := d.Token()
+	delimiter, nested := token.(json.Delim)
+	if err != nil || !nested {
+		return err == nil
+	}
+	seen := map[any]bool{}
+	for d.More() {
+		if delimiter == '{' {
+			name, err := d.Token()
+			if err != nil || seen[name] {
+				return false
+			}
+			seen[name] = true
+		}
+		if !distinctNames(d) {
+			return false
+		}
+	}
+	_, err = d.Token()
+	return err == nil
 }

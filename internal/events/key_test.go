@@ -42,6 +42,10 @@ func TestKeyCanonical(t *testing.T) {
 		{schemaOf("B"), `{"pk":{"B":"QQ=="}}`, `{"pk":{"B":"QQ=="}}`},
 		{schemaOf("B"), `{"pk":{"B":"QR=="}}`, `{"pk":{"B":"QQ=="}}`}, // bits behind the last byte
 		{schemaOf("B"), `{"pk":{"B":"\/\u002b8="}}`, `{"pk":{"B":"/+8="}}`},
+		{schemaOf("B"), `{"pk":{"B":"QQ\r\n==\n"}}`, `{"pk":{"B":"QQ=="}}`}, // lines as in a mail
+		{schemaOf("S"), `{"pk":{"S":"\u0041"}}`, `{"pk":{"S":"A"}}`},
+		{schemaOf("N"), `{"pk":{"N":"1.00E-130"}}`, `{"pk":{"N":"1E-130"}}`},
+		{schemaOf("N"), `{"pk":{"N":"-9.9999999999999999999999999999999999999e125"}}`, `{"pk":{"N":"-99999999999999999999999999999999999999E88"}}`},
 	} {
 		got, err := NewDecoder(c.schema).Key([]byte(c.text))
 		require.NoError(t, err, c.text)

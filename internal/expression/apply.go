@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 )
@@ -203,9 +204,11 @@ func (v Value) with(path Path, w Value) (Value, error) {
 	}
 }
 
-// closeUp takes the removed elements out of the lists that the update touched.
+// closeUp takes the removed elements out of the lists that the update touched: the innermost first, for a path no
+// longer leads to a list once a list around it has closed up.
 func (u *Update) closeUp(item Item) (Item, error) {
-	for _, a := range u.actions {
+	innermost := slices.SortedStableFunc(slices.Values(u.actions), func(a, b action) int { return cmp.Compare(len(b.path), len(a.path)) })
+	for _, a := range innermost {
 		if len(a.path) == 1 || a.clause != "REMOVE" && a.clause != "DELETE" || a.path[len(a.path)-1].index < 0 {
 			continue // no list element was removed
 		}

@@ -46,7 +46,10 @@ func (p *parser) not() (node, error) {
 		n, err := p.not()
 		return not{n}, err
 	}
-	if p.take("(") {
+	if p.peek().is("(") && !p.behind().compares() {
+		if err := p.open(); err != nil {
+			return nil, err
+		}
 		n, err := p.or()
 		if err != nil {
 			return nil, err
@@ -88,10 +91,8 @@ func (p *parser) comparison() (node, error) {
 
 // comparable refuses a side compared with itself, and an order of what has none.
 func (p *parser) comparable(operator string, sides ...operand) error {
-	if l, ok := sides[0].(pathOperand); ok {
-		if r, ok := sides[1].(pathOperand); ok && samePath(l.Path, r.Path) {
-			return invalidf("Invalid %s: The first operand must be distinct from the remaining operands for this operator or function; operator: %s, first operand: %s", p.where, operator, l)
-		}
+	if err := p.distinct(operator, sides...); err != nil {
+		return err
 	}
 	if operator == "=" || operator == "<>" {
 		return nil
@@ -99,6 +100,20 @@ func (p *parser) comparable(operator string, sides ...operand) error {
 	for _, side := range sides {
 		if c, ok := side.(constant); ok && !c.v.Kind.scalar() {
 			return p.wrongType(operator, c.v.Kind)
+		}
+	}
+	return nil
+}
+
+// distinct refuses a first operand that is one of the others too.
+func (p *parser) distinct(operator string, operands ...operand) error {
+	first, ok := operands[0].(pathOperand)
+	if !ok {
+		return nil
+	}
+	for _, o := range operands[1:] {
+		if other, ok := o.(pathOperand); ok && samePath(first.Path, other.Path) {
+			return invalidf("Invalid %s: The first operand must be distinct from the remaining operands for this operator or function; operator: %s, first operand: %s", p.where, operator, first)
 		}
 	}
 	return nil
@@ -150,6 +165,9 @@ func (p *parser) in(of operand) (node, error) {
 	if len(n.list) > 100 {
 		return nil, invalidf("Invalid %s: The IN operator is provided with too many operands; number of operands: %d", p.where, len(n.list))
 	}
+	if err := p.distinct("IN", append([]operand{of}, n.list...)...); err != nil {
+		return nil, err
+	}
 	return n, p.expect(")")
 }
 
@@ -178,7 +196,7 @@ func (p *parser) function() (node, error) {
 	if len(args) != want {
 		return nil, invalidf("Invalid %s: Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d", p.where, name, len(args))
 	}
-	if t := p.peek(); t.kind == symbolToken && strings.ContainsAny(t.text, "=<>") || t.is("BETWEEN") || t.is("IN") {
+	if p.peek().compares() {
 		return nil, p.misplaced(name) // it has no value to compare
 	}
 	return p.functionNode(name, args)
@@ -200,12 +218,9 @@ func (p *parser) functionNode(name string, args []operand) (node, error) {
 				return nil, p.wrongType(name, c.v.Kind)
 			}
 		}
-		return beginsWith{args[0], args[1]}, nil
+		return beginsWith{args[0], args[1]}, p.distinct(name, args...)
 	default:
-		if other, ok := args[1].(pathOperand); ok && isPath && samePath(path.Path, other.Path) {
-			return nil, invalidf("Invalid %s: The first operand must be distinct from the remaining operands for this operator or function; operator: contains, first operand: %s", p.where, path)
-		}
-		return contains{args[0], args[1]}, nil
+		return contains{args[0], args[1]}, p.distinct(name, args...)
 	}
 }
 

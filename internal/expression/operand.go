@@ -31,6 +31,16 @@ func (o sizeOperand) value(item Item) (Value, bool) {
 // operand parses one side of a comparison.
 func (p *parser) operand() (operand, error) {
 	t := p.peek()
+	if t.is("(") {
+		if err := p.open(); err != nil {
+			return nil, err
+		}
+		o, err := p.operand()
+		if err != nil {
+			return nil, err
+		}
+		return o, p.expect(")")
+	}
 	if t.kind == valueToken {
 		p.at++
 		v, err := p.scope.value(p.where, t)
@@ -44,10 +54,7 @@ func (p *parser) operand() (operand, error) {
 		return nil, p.misplaced(t.text)
 	}
 	p.at += 2
-	if v := p.peek(); v.kind == valueToken {
-		return nil, p.operandType("size", v)
-	}
-	path, err := p.path()
+	path, err := p.document("size")
 	if err != nil {
 		return nil, err
 	}

@@ -63,6 +63,50 @@ func (p *parser) call() bool {
 	return p.peek().kind == wordToken && p.tokens[p.at+1].is("(")
 }
 
+// matching is the index of the parenthesis that closes the one at index at; behind the end if there is none.
+func (p *parser) matching(at int) int {
+	for depth := 0; at < len(p.tokens); at++ {
+		switch t := p.tokens[at]; {
+		case t.is("("):
+			depth++
+		case t.is(")"):
+			if depth--; depth == 0 {
+				return at
+			}
+		}
+	}
+	return at
+}
+
+// behind is the token behind what the parenthesis at this place encloses.
+func (p *parser) behind() token { return p.tokens[min(p.matching(p.at)+1, len(p.tokens)-1)] }
+
+// open moves behind an opening parenthesis, unless what it encloses stands in parentheses already.
+func (p *parser) open() error {
+	if p.tokens[p.at+1].is("(") && p.matching(p.at+1)+1 == p.matching(p.at) {
+		return invalidf("Invalid %s: The expression has redundant parentheses;", p.where)
+	}
+	p.at++
+	return nil
+}
+
+// document parses the path that a function wants.
+func (p *parser) document(function string) (path Path, err error) {
+	if t := p.peek(); t.kind == valueToken {
+		return nil, p.operandType(function, t)
+	}
+	if !p.peek().is("(") {
+		return p.path()
+	}
+	if err = p.open(); err == nil {
+		path, err = p.document(function)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return path, p.expect(")")
+}
+
 func (p *parser) path() (Path, error) {
 	t := p.peek()
 	if t.kind != wordToken && t.kind != nameToken {

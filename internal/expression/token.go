@@ -24,6 +24,11 @@ func (t token) is(text string) bool {
 	return t.kind == symbolToken && t.text == text || t.kind == wordToken && strings.EqualFold(t.text, text)
 }
 
+// compares reports whether the token is an operator that compares two values.
+func (t token) compares() bool {
+	return t.kind == symbolToken && strings.ContainsAny(t.text, "=<>") || t.is("BETWEEN") || t.is("IN")
+}
+
 func tokenize(where, text string) ([]token, error) {
 	var tokens []token
 	for i := 0; i < len(text); {

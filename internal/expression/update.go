@@ -97,8 +97,21 @@ func (p *parser) action(clause string) (action, error) {
 	return action{clause: clause, path: path, value: v}, nil
 }
 
-// sum parses a term, or two joined by + or -.
+// sum parses a term, or two joined by + or -, or a list_append; only here can it be in parentheses with its operator.
 func (p *parser) sum() (term, error) {
+	if p.peek().is("(") && !p.behind().is("+") && !p.behind().is("-") {
+		if err := p.open(); err != nil {
+			return nil, err
+		}
+		inner, err := p.sum()
+		if err != nil {
+			return nil, err
+		}
+		return inner, p.expect(")")
+	}
+	if p.call() && p.peek().text == "list_append" {
+		return p.listAppend()
+	}
 	left, err := p.term()
 	if err != nil {
 		return nil, err
@@ -123,18 +136,18 @@ func (p *parser) sum() (term, error) {
 func (p *parser) term() (term, error) {
 	t := p.peek()
 	switch {
-	case p.take("("):
-		inner, err := p.sum()
+	case t.is("("):
+		if err := p.open(); err != nil {
+			return nil, err
+		}
+		inner, err := p.term()
 		if err != nil {
 			return nil, err
 		}
 		return inner, p.expect(")")
 	case p.call() && t.text == "if_not_exists":
 		p.at += 2
-		if v := p.peek(); v.kind == valueToken {
-			return nil, p.operandType("if_not_exists", v)
-		}
-		path, err := p.path()
+		path, err := p.document("if_not_exists")
 		if err != nil {
 			return nil, err
 		}
@@ -146,8 +159,6 @@ func (p *parser) term() (term, error) {
 			return nil, err
 		}
 		return ifNotExists{path, other}, p.expect(")")
-	case p.call() && t.text == "list_append":
-		return p.listAppend()
 	case p.call():
 		return nil, p.misplaced(t.text)
 	}

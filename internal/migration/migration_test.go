@@ -2,8 +2,13 @@ package migration
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"reflect"
+	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -90,22 +95,92 @@ func TestDifferences(t *testing.T) {
 		Differences(map[string]string{"a": "1", "b": "1", "same": "x"}, map[string]string{"a": "2", "c": "1", "same": "x"}))
 }
 
+// FuzzParse: a file is understood, or every problem has a place in it. What was understood, written down again, is
+// understood to be the same.
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(Template()))
-	f.Add([]byte("name: [\n"))
-	f.Add([]byte("- a\n- b: {"))
+	head := "name: orders\nsource: {dynamodb: {table: orders}}\ntarget: {dynamodb: {table: orders-v2}}\n"
+	brokers := head + "kafka: {brokers: [\"127.0.0.1:9092\"]}\n"
+	for _, seed := range []string{
+		Template(), "name: [\n", "- a\n- b: {", "", "---\n---\n", brokers, head + "kafka: {embedded: {dir: ./d}}\n",
+		brokers + "live: {from: app, position: header}\ngrace: 1h30m\napply: {max_memory: 1048576, max_write_units: 1e3, rerun: 9999}\n",
+		brokers + "attributes: {version: \"\\u0000\", deleted: 'it''s', shard: \"a \\\"b\\\" \\\\\", tombstone: \"\\U0001F600\"}\n",
+		brokers + "attributes: {version: \xff, deleted: \"\\uD83D\"}\n", brokers + "snapshot:\n  segments: 0x10\n", brokers + "snapshot: {segments: 1_000}\n",
+		brokers + "snapshot: {segments: 9223372036854775808, max_read_units: .inf}\n", brokers + "snapshot: {max_read_units: .nan}\n",
+		brokers + "apply: &a {rerun: 1}\nsnapshot: *a\n", brokers + "apply:\n  <<: {rerun: 1}\n", brokers + "? a\n: b\n", brokers + "apply: !!map {rerun: !!int \"1\"}\n",
+		"name: >\n  folded\n", "name: |\n  literal\n", "name: orders # comment\nname: again\n", "\ufeff" + brokers, "name:\torders\n", "%YAML 1.2\n---\n" + brokers,
+		strings.Repeat("[", 1000), strings.Repeat("a: ", 500), strings.Repeat("{a: ", 300), "a: *b\n", "{}", "null", "~", "42", "\"", "'", "name: \"\\x\"",
+	} {
+		f.Add([]byte(seed))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := Parse("m.yaml", data)
 		if err == nil {
-			require.NotNil(t, c)
+			written := print(reflect.ValueOf(*c), c.Live.From)
+			again, err := Parse("m.yaml", []byte(written))
+			require.NoError(t, err, "%s", written)
+			require.Equal(t, c, again, "%s", written)
+			require.Equal(t, c.Fingerprint(), again.Fingerprint())
+			for field, value := range c.Fingerprint() {
+				require.True(t, utf8.ValidString(value), "%s: %q", field, value)
+			}
 			return
 		}
 		problems, ok := errors.AsType[*Problems](err)
 		require.True(t, ok)
+		require.NotEmpty(t, problems.List)
 		for _, p := range problems.List {
 			require.Positive(t, p.Line)
 			require.Positive(t, p.Column)
 			require.NotEmpty(t, p.Message)
 		}
 	})
+}
+
+// print is a file that says what the struct holds.
+func print(v reflect.Value, from string) string {
+	var members []string
+	for _, f := range structFields(v.Type()) {
+		name, field := f.Tag.Get("yaml"), v.FieldByIndex(f.Index)
+		if name == "position" && from != "app" {
+			continue // it goes only with that form
+		}
+		var text string
+		switch value := field.Interface().(type) {
+		case time.Duration:
+			text = value.String()
+		case string:
+			text = quoteYAML(value)
+		case []string:
+			var all []string
+			for _, s := range value {
+				all = append(all, quoteYAML(s))
+			}
+			text = "[" + strings.Join(all, ", ") + "]"
+		default:
+			if text = fmt.Sprint(value); field.Kind() == reflect.Struct {
+				text = print(field, from)
+			}
+		}
+		if text != `""` && text != "[]" {
+			members = append(members, name+": "+text)
+		}
+	}
+	return "{" + strings.Join(members, ", ") + "}"
+}
+
+// quoteYAML is s in double quotes, with what is not plain escaped.
+func quoteYAML(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteString("\\" + string(r))
+		case r < 0x20 || r > 0x7e:
+			fmt.Fprintf(&b, `\U%08X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String() + `"`
 }

@@ -191,6 +191,9 @@ func parseInsert(text string, parameters []expression.Value) (table string, item
 		if used == len(parameters) {
 			return "", nil, validation("Number of parameters in request and statement don't match.")
 		}
+		if name == "" && !p.failed {
+			return "", nil, validation("Empty attribute name")
+		}
 		if _, twice := item[name]; twice {
 			return "", nil, validation("Duplicate attribute in statement: %s", name)
 		}

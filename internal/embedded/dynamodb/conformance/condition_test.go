@@ -81,7 +81,16 @@ var conditionCases = []struct {
 	{"(s = :v OR n = :v) and not attribute_exists(absent)", nil, attrs{":v": str("hello")}, same("")},
 	{"n = :v OR attribute_exists(s) AND attribute_exists(absent)", nil, attrs{":v": num("10")}, same("")},
 
+	{"(s) = (:v) AND ((n) IN (:n, (n)) OR size((s)) = :n)", nil, attrs{":v": str("hello"), ":n": num("5")}, same(invalid + "The first operand must be distinct from the remaining operands for this operator or function; operator: IN, first operand: [n]")},
+	{"(s) = (:v) AND (n IN (:n, (s)) OR (size((s))) = :n)", nil, attrs{":v": str("hello"), ":n": num("5")}, same("")},
+	{"((s = :v) AND (n = :v)) OR ((s = :v) OR n = :v)", nil, attrs{":v": str("hello")}, same("")},
+
 	{"", nil, nil, same(invalid + "The expression can not be empty;")},
+	{"((s = :v))", nil, attrs{":v": str("x")}, same(invalid + "The expression has redundant parentheses;")},
+	{"n = :v AND NOT ((s = :v OR s = :v))", nil, attrs{":v": str("x")}, same(invalid + "The expression has redundant parentheses;")},
+	{"((s)) = :v", nil, attrs{":v": str("x")}, same(invalid + "The expression has redundant parentheses;")},
+	{"s BETWEEN :v AND s", nil, attrs{":v": str("x")}, same(invalid + "The first operand must be distinct from the remaining operands for this operator or function; operator: BETWEEN, first operand: [s]")},
+	{"begins_with(s, s)", nil, nil, same(invalid + "The first operand must be distinct from the remaining operands for this operator or function; operator: begins_with, first operand: [s]")},
 	{"s = ", nil, nil, same(invalid + `Syntax error; token: "<EOF>", near: "= "`)},
 	{"s = = :v", nil, attrs{":v": str("x")}, same(invalid + `Syntax error; token: "=", near: "= = :v"`)},
 	{"s ! :v", nil, attrs{":v": str("x")}, same(invalid + `Syntax error; token: "!", near: "s ! :v"`)},

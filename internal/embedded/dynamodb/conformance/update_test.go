@@ -14,6 +14,7 @@ func updateItem() attrs {
 	return attrs{
 		"pk": str("a"), "n": num("10"), "s": str("x"), "l": list(str("0"), str("1"), str("2")),
 		"m": obj(attrs{"k": str("v"), "l": list(num("1"))}), "ss": strs("a", "b"), "ns": nums("1", "2"),
+		"nested": list(list(str("a"), str("b")), list(str("c"), str("d")), obj(attrs{"l": list(str("e"), str("f"), str("g"))})),
 	}
 }
 
@@ -53,7 +54,22 @@ var updateCases = []struct {
 		delete(i, "n")
 	}, same("")},
 
+	{"REMOVE nested[0], nested[1][0], nested[2].l[1], nested[2].l[0]", nil, func(i attrs) {
+		i["nested"] = list(list(str("d")), obj(attrs{"l": list(str("g"))}))
+	}, same("")},
+	{"SET n = (n + :v), x = (n) - (:v), y = if_not_exists((y), (:v)), z = (list_append((l), l))", attrs{":v": num("1")}, func(i attrs) {
+		i["n"], i["x"], i["y"], i["z"] = num("11"), num("9"), num("1"), list(str("0"), str("1"), str("2"), str("0"), str("1"), str("2"))
+	}, same("")},
+
 	{"", nil, nil, same(invalidUpdate + "The expression can not be empty;")},
+	{"SET n = ((n + :v))", attrs{":v": num("1")}, nil, same(invalidUpdate + "The expression has redundant parentheses;")},
+	{"SET n = (n + :v) + :v", attrs{":v": num("1")}, nil, difference[string]{
+		invalidUpdate + `Syntax error; token: "+", near: "n + :v"`, invalidUpdate + `Syntax error; token: "+", near: ") + :v"`,
+		withLocal, "there is one plus too many; Local's parser is the service's",
+	}},
+	{"SET n = n + (n + :v)", attrs{":v": num("1")}, nil, same(invalidUpdate + `Syntax error; token: "+", near: "n + :v"`)},
+	{"SET l = if_not_exists(x, list_append(l, l))", nil, nil, same(invalidUpdate + "The function is not allowed to be used this way in an expression; function: list_append")},
+	{"SET l = list_append(l, list_append(l, l))", nil, nil, same(invalidUpdate + "The function is not allowed to be used this way in an expression; function: list_append")},
 	{"SET pk = :v", attrs{":v": str("b")}, nil, same("ValidationException: One or more parameter values were invalid: Cannot update attribute pk. This attribute is part of the key")},
 	{"SET s = absent", nil, nil, same("ValidationException: The provided expression refers to an attribute that does not exist in the item")},
 	{"SET absent.k = :v", attrs{":v": str("b")}, nil, same("ValidationException: The document path provided in the update expression is invalid for update")},
