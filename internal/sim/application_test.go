@@ -85,7 +85,7 @@ func (a *application) update(key, before string) (string, error) {
 	value := fmt.Sprintf(`{"N":"%d"}`, a.serial)
 	err := a.try("UpdateItem", map[string]any{
 		"TableName": oldTable, "Key": json.RawMessage(key), "UpdateExpression": "SET u = :u, #s = :u",
-		"ExpressionAttributeNames": map[string]string{"#s": "serial"},
+		"ExpressionAttributeNames":  map[string]string{"#s": "serial"},
 		"ExpressionAttributeValues": map[string]any{":u": json.RawMessage(value)},
 	}, nil)
 	if before == "" {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/segmentio/kafka-go/compress"
 	"go.uber.org/goleak"
 )
 
@@ -16,5 +17,6 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
+	compress.Codecs[compress.Zstd] = plain{}
 	goleak.VerifyTestMain(m)
 }

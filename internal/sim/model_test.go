@@ -33,6 +33,9 @@ func newModel(w *world) *model {
 	}
 	for range w.plan.owned {
 		n := r.IntN(w.plan.keys)
+		if m.owned[m.key(n)] != "" {
+			continue // it has this one
+		}
 		item := m.item(r, n, -2)
 		w.ask("PutItem", map[string]any{"TableName": newTable, "Item": json.RawMessage(item)}, nil)
 		m.owned[m.key(n)] = canonical([]byte(item))

@@ -323,14 +323,14 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	linger := n.linger
 	n.mu.Unlock()
 	answers := make(chan answer, 1)
-	go func() {
+	n.to.requests.Go(func() {
 		time.Sleep(linger)
 		sent := r.Clone(context.WithoutCancel(r.Context()))
 		sent.Body = io.NopCloser(bytes.NewReader(body))
 		sent.Header.Set("User-Agent", n.agent)
 		response, err := n.to.database.Transport().RoundTrip(sent)
 		answers <- answer{response, err}
-	}()
+	})
 	select {
 	case a := <-answers:
 		if err := n.step(s, after); err != nil {

@@ -2,13 +2,15 @@ package sim
 
 import (
 	"time"
+
+	"github.com/crossfadedb/crossfade/internal/apply"
 )
 
 // play plays the plan: create, and phase after phase with a quiet point at its end.
 func (w *world) play() {
 	w.story.tell("plan", "%s", w.plan)
 	app := newApplication(w)
-	if random(w.plan.seed, "early").IntN(2) == 0 {
+	if w.plan.from != apply.FromApp && random(w.plan.seed, "early").IntN(2) == 0 {
 		app.run(time.Second) // a life before the migration
 	}
 	w.create()
@@ -59,7 +61,9 @@ func (w *world) phase(app *application, ph phase) {
 
 // rest waits for the quiet point and checks everything there.
 func (w *world) rest() {
-	w.settle()
+	if !w.failed() {
+		w.settle()
+	}
 	if !w.failed() {
 		w.witness.audit()
 		w.witness.rest()

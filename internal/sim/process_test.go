@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
@@ -122,6 +123,7 @@ func (p *process) excused() bool {
 type seat struct {
 	role  role
 	pause time.Duration // until the next one starts
+	once  sync.Once
 	leave chan struct{} // closed when nobody is to follow
 	ended chan struct{}
 }
@@ -176,7 +178,7 @@ func (w *world) seated(s *seat, p *process) {
 // vacate stops the workers of these seats and waits for their end.
 func (w *world) vacate(seats ...*seat) {
 	for _, s := range seats {
-		close(s.leave)
+		s.once.Do(func() { close(s.leave) })
 	}
 	for _, s := range seats {
 		<-s.ended

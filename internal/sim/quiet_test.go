@@ -11,7 +11,7 @@ import (
 )
 
 // patience is how long a world may take to come to rest once nothing goes wrong any more. Time is free here.
-const patience = 30 * time.Minute
+const patience = 10 * time.Minute
 
 // settle waits until everything that happened has been applied. The application has stopped and the weather is fine.
 func (w *world) settle() {
@@ -32,7 +32,7 @@ func (w *world) settle() {
 			waiting = what
 			w.story.tell("world", "waits for %s", what)
 		}
-		if ctx.Err() != nil || w.failed() {
+		if ctx.Err() != nil {
 			w.fail("not quiet after %s: %s", time.Since(since), waiting)
 			return
 		}
@@ -64,7 +64,7 @@ func (w *world) unsettled(ctx context.Context, since time.Time) (string, error) 
 		for _, p := range w.cluster.PartitionInfos(topic) {
 			at := committed[events.TopicPartition{Topic: topic, Partition: int(p.Partition)}]
 			if p.HighWatermark > at {
-				return fmt.Sprintf("%s/%d to be applied", topic, p.Partition), nil
+				return fmt.Sprintf("%s/%d to be applied from %d to %d", topic, p.Partition, at, p.HighWatermark), nil
 			}
 		}
 	}
@@ -88,7 +88,7 @@ func (w *world) uncaptured(ctx context.Context, since time.Time) (string, error)
 		case ok && (f.Before || f.Done):
 		case s.End == "" && ok && f.Confirmed.After(since):
 		default:
-			return "shard " + s.ID, nil
+			return fmt.Sprintf("shard %s (%+v)", s.ID, f), nil
 		}
 	}
 	return "", nil

@@ -52,4 +52,3 @@ func play(t *testing.T, p plan) (story string) {
 	})
 	return story
 }
-

@@ -182,7 +182,7 @@ func brokerErrors(w *world, r *rand.Rand) {
 		kind{kmsg.OffsetCommit, kerr.CoordinatorLoadInProgress}, kind{kmsg.OffsetFetch, kerr.CoordinatorNotAvailable},
 		kind{kmsg.Fetch, kerr.NotLeaderForPartition}, kind{kmsg.Fetch, kerr.UnknownServerError}, kind{kmsg.Fetch, kerr.OffsetOutOfRange},
 		kind{kmsg.ListOffsets, kerr.LeaderNotAvailable}, kind{kmsg.JoinGroup, kerr.NotCoordinator}, kind{kmsg.SyncGroup, kerr.RebalanceInProgress},
-		kind{kmsg.Heartbeat, kerr.RebalanceInProgress}, kind{kmsg.Heartbeat, kerr.UnknownMemberID}, kind{kmsg.Metadata, kerr.LeaderNotAvailable},
+		kind{kmsg.Heartbeat, kerr.RebalanceInProgress}, kind{kmsg.Heartbeat, kerr.UnknownMemberID},
 		kind{kmsg.FindCoordinator, kerr.CoordinatorNotAvailable},
 	)
 	n := 1 + r.IntN(6)

@@ -41,6 +41,7 @@ type world struct {
 	topics   kafka.Topics
 	model    *model
 	weather  *weather
+	sessions *sessions
 	witness  *witness
 
 	broker *kafka.Client // the witness's and the application's own: it meets no faults of a process
@@ -51,9 +52,11 @@ type world struct {
 	everyone  []*process
 	interrupt func(*process, step, moment) bool // true kills
 
-	busy   sync.WaitGroup // what troubles have left for later
-	calmed chan struct{}  // closed when the phase is over
-	failures  []string
+	requests sync.WaitGroup // to the database, on their way
+
+	busy     sync.WaitGroup // what troubles have left for later
+	calmed   chan struct{}  // closed when the phase is over
+	failures []string
 }
 
 // newWorld builds a world; it must be called inside a bubble.
@@ -69,12 +72,14 @@ func newWorld(t *testing.T, p plan) *world {
 		kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}),
 	)
 	require.NoError(t, err)
+	w.sessions = watchSessions(w)
 	w.database = embedded.New(embedded.Options{Shards: p.shards, Fault: w.weather.database})
 	w.createTables()
 	w.config, err = migration.Parse("migration.yaml", []byte(p.yaml(w.cluster.ListenAddrs())))
 	require.NoError(t, err)
 	w.broker, err = kafka.Open(kafka.Options{Brokers: w.cluster.ListenAddrs(), ClientID: "witness", Dial: w.wires.DialContext})
 	require.NoError(t, err)
+	w.sessions.begin()
 	w.model = newModel(w)
 	w.witness = newWitness(w)
 	return w
@@ -250,5 +255,7 @@ func (w *world) close() {
 	if err := w.broker.Close(); err != nil {
 		w.fail("close: %v", err)
 	}
+	w.requests.Wait()
+	w.sessions.end()
 	w.cluster.Close()
 }
