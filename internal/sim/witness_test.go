@@ -36,7 +36,8 @@ type witness struct {
 
 // entry is the history of one key in the new table.
 type entry struct {
-	highest events.Version // ever stored
+	highest events.Version // stored since everything was last applied again
+	ever    events.Version // ever stored
 	known   bool           // something was stored
 	image   string         // what is there now, canonical; "" when it is absent
 	marker  bool           // what is there now is one
@@ -231,6 +232,9 @@ func (v *witness) versioned(c capture.Change, e *entry, text string) {
 		v.world.fail("invariant 1 or 5: %s was stored as version %s after %s", c.Key, version, e.highest)
 	}
 	e.highest = version
+	if version.Compare(e.ever) > 0 {
+		e.ever = version
+	}
 }
 
 // redirected judges a write of the form none: a copied row only where nothing has ever been, and the application's.
@@ -309,7 +313,7 @@ func (v *witness) checkCommitted(ctx context.Context, committed map[events.Topic
 		for v.checked[id] < int(offset) && v.checked[id] < len(records) {
 			r := records[v.checked[id]]
 			if !v.durable(r, state, dead) {
-				v.world.fail("invariant 2: %s is committed to %d, and %d (%s) is not durable", id, offset, r.Offset, r.Key)
+				v.world.fail("invariant 2: %s is committed to %d, and %d (%s, headers %s) is not durable: the table has had %+v", id, offset, r.Offset, r.Key, r.Headers, v.ledger[events.Key(r.Key)])
 				return nil
 			}
 			v.checked[id]++
@@ -349,7 +353,7 @@ func (v *witness) durable(r events.Record, state checkpoint.State, dead map[stri
 		return false
 	}
 	version, hasVersion := v.version(r)
-	return !hasVersion || v.world.plan.from == apply.FromNone || v.world.model.owned[string(r.Key)] != "" || e.highest.Compare(version) >= 0
+	return !hasVersion || v.world.plan.from == apply.FromNone || v.world.model.owned[string(r.Key)] != "" || e.ever.Compare(version) >= 0
 }
 
 // version is the one that a record carries or that its place gives it.
