@@ -149,6 +149,19 @@ func TestWatchThatIsCutOffStops(t *testing.T) {
 	})
 }
 
+// A process that was frozen for longer than that must not become fresh again by the first thing that it does.
+func TestWatchThatWasFrozenStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		watch, err := checkpoint.NewWatch(t.Context(), checkpoint.NewControl(&checkpointtest.Log{}, "a"), grace)
+		require.NoError(t, err)
+		time.Sleep(grace/2 + time.Second) // nothing of it runs
+		err = watch.Run(t.Context())
+		require.Equal(t, fault.Fatal, fault.Of(err))
+		require.ErrorContains(t, err, "more than half of the grace")
+		require.Error(t, watch.Fresh())
+	})
+}
+
 func TestWatchOfABrokenLogStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &checkpointtest.Log{}
