@@ -149,6 +149,35 @@ func (s *Sweep) window(ctx context.Context, markers []Marker) error {
 	if now.markers, err = s.withKnownShards(ctx, markers); err != nil {
 		return err
 	}
+	if err := s.guard(ctx, now); err != nil {
+		return err
+	}
+	s.say(fmt.Sprintf("removing %d markers", len(now.markers)))
+	for part := range slices.Chunk(now.markers, removeAtOnce) {
+		// A replay may have set the offsets back meanwhile: then everything older is on its way once more.
+		for {
+			unmet, err := s.ask(ctx, now)
+			if err != nil {
+				return err
+			}
+			if unmet == "" {
+				break
+			}
+			if err := s.guard(ctx, now); err != nil {
+				return err
+			}
+		}
+		if err := s.remove(ctx, part); err != nil {
+			return err
+		}
+		s.progress.Removed = s.summary.Removed
+		s.show()
+	}
+	return nil
+}
+
+// guard returns once no guard is unmet and the grace has passed since.
+func (s *Sweep) guard(ctx context.Context, now seen) error {
 	if err := s.await(ctx, now); err != nil {
 		return err
 	}
@@ -165,14 +194,6 @@ func (s *Sweep) window(ctx context.Context, markers []Marker) error {
 	}
 	if later, err := s.generation(ctx); err != nil || later != generation {
 		return cmp.Or(err, errors.New("a new generation began during the sweep; start the sweep again when it is closed"))
-	}
-	s.say(fmt.Sprintf("removing %d markers", len(now.markers)))
-	for part := range slices.Chunk(now.markers, removeAtOnce) {
-		if err := s.remove(ctx, part); err != nil {
-			return err
-		}
-		s.progress.Removed = s.summary.Removed
-		s.show()
 	}
 	return nil
 }
@@ -206,11 +227,7 @@ func (s *Sweep) withKnownShards(ctx context.Context, markers []Marker) ([]Marker
 // await returns once no guard is unmet.
 func (s *Sweep) await(ctx context.Context, now seen) error {
 	for {
-		var unmet string
-		err := fault.Do(ctx, s.retrying("ask for the guards"), func(ctx context.Context) (err error) {
-			unmet, err = s.unmet(ctx, now)
-			return err
-		})
+		unmet, err := s.ask(ctx, now)
 		if err != nil {
 			return err
 		}
@@ -224,6 +241,15 @@ func (s *Sweep) await(ctx context.Context, now seen) error {
 		case <-time.After(min(time.Second, max(s.Grace/10, 10*time.Millisecond))):
 		}
 	}
+}
+
+// ask is unmet, patiently.
+func (s *Sweep) ask(ctx context.Context, now seen) (unmet string, err error) {
+	err = fault.Do(ctx, s.retrying("ask for the guards"), func(ctx context.Context) error {
+		unmet, err = s.unmet(ctx, now)
+		return err
+	})
+	return unmet, err
 }
 
 func (s *Sweep) unmet(ctx context.Context, now seen) (string, error) {

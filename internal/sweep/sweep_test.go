@@ -163,6 +163,34 @@ func marker(n int, shard string) Marker {
 	return Marker{Key: events.Key(fmt.Sprint("k", n)), Version: version(uint64(n)), Shard: shard}
 }
 
+// A replay sets the committed offsets back: what is older than the markers is then on its way once more, so they wait
+// until it has been applied again, and for another grace.
+func TestReplayDuringTheGraceHoldsTheSweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, marker(1, ""))
+		s.close(t)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := s.sweep().Run(t.Context())
+			ended <- err
+		}()
+		set := func(offset int64) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.committed[0] = offset
+		}
+		time.Sleep(30 * time.Second)
+		set(0)
+		time.Sleep(5 * time.Minute)
+		require.Empty(t, s.table.removed)
+		set(5)
+		again := time.Now()
+		require.NoError(t, <-ended)
+		require.Len(t, s.table.removed, 1)
+		require.GreaterOrEqual(t, s.table.times[0].Sub(again), time.Minute)
+	})
+}
+
 // One guard after the other opens, and nothing goes before the grace has passed since the last of them.
 func TestSweepWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
