@@ -192,6 +192,35 @@ func TestCreate(t *testing.T) {
 }
 
 // Kafka that is not there is named, and waited for no longer than a person would.
+// In the form none no topic holds the deletes: after a sweep the snapshot alone would bring the rows back.
+func TestReplayAfterASweepIsRefused(t *testing.T) {
+	for from, refused := range map[string]bool{"none": true, "app": false} {
+		t.Run(from, func(t *testing.T) {
+			w := newWorld(t)
+			c := w.config("live: {from: " + from + "}")
+			_, err := Create(t.Context(), c, CreateOptions{Logger: w.logger()})
+			require.NoError(t, err)
+			p, err := Open(t.Context(), c, w.logger())
+			require.NoError(t, err)
+			defer p.Close()
+			control := p.control()
+			_, err = control.Refresh(t.Context())
+			require.NoError(t, err)
+			_, err = control.Append(t.Context(), checkpoint.ControlEntry{Closed: &checkpoint.Closed{Generation: 1}})
+			require.NoError(t, err)
+			require.NoError(t, Replay(t.Context(), c, w.logger()), "nothing has been swept yet")
+			_, err = control.Append(t.Context(), checkpoint.ControlEntry{Swept: &checkpoint.Swept{Begun: true}})
+			require.NoError(t, err)
+			err = Replay(t.Context(), c, w.logger())
+			if refused {
+				require.ErrorContains(t, err, "would bring deleted rows back")
+			} else {
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
 func TestNoKafka(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
 
@@ -84,15 +86,23 @@ func (w *worker) show(ctx context.Context) {
 
 // Replay sets the applier back to the start of both topics: never of the snapshot alone, and of the live topic never
 // from anywhere else, for only from its start does it hold the deletes whose markers may have been swept. It is
-// refused while a streamer runs.
+// refused while a streamer runs, and in the form none once markers have been swept: there no topic holds the deletes,
+// so the snapshot would bring the rows back.
 func Replay(ctx context.Context, c *migration.Config, logger *slog.Logger) error {
 	p, err := Open(ctx, c, logger)
 	if err != nil {
 		return err
 	}
 	reset := func() error {
-		if _, err := p.recorded(ctx); err != nil {
+		state, err := p.recorded(ctx)
+		if err != nil {
 			return err
+		}
+		if p.from() == apply.FromNone && state.Sweeping {
+			return &fault.Error{
+				Class: fault.Fatal, Reason: "swept", What: "markers have been swept: a replay would bring deleted rows back",
+				Advice: "nothing was changed; there is no way to replay this migration any more",
+			}
 		}
 		if err := p.Kafka.ResetToStart(ctx, p.Config.Name, p.Topics.Snapshot, p.Topics.Live); err != nil {
 			return err

@@ -41,8 +41,10 @@ type Closed struct {
 	Ends       map[int]int64 `json:"ends"` // end offset of each partition of .snapshot
 }
 
-// Swept is recorded after a pass of the sweep that removed something.
+// Swept is recorded before the first removal of a pass of the sweep, and after a pass that removed something.
 type Swept struct {
+	// Begun: markers are about to be removed, so from now on a replay may meet keys whose markers are gone.
+	Begun   bool  `json:"begun,omitempty"`
 	Removed int64 `json:"removed"`
 	Left    int64 `json:"left"` // markers that the pass met and had to leave
 	// FallbackReadsOff is the operator's word that nothing reads the old table any more.
@@ -67,6 +69,7 @@ type State struct {
 	ClosedAt time.Time // by the clock of the process that wrote it
 	Removed  int64     // markers swept so far
 	Sweeps   int       // passes recorded
+	Sweeping bool      // a pass has begun to remove markers, at some time
 }
 
 // Phase is the migration's phase.
@@ -111,7 +114,10 @@ func (s State) apply(e ControlEntry) (State, bool, error) {
 		s.Closed, s.ClosedAt = e.Closed, e.At
 	case e.Swept != nil && s.Phase() == Streaming:
 		s.Removed += e.Swept.Removed
-		s.Sweeps++
+		s.Sweeping = true
+		if !e.Swept.Begun {
+			s.Sweeps++
+		}
 	default:
 		return s, false, fmt.Errorf("control entry %d (by %s at %s) does not fit the phase %q", e.After, e.By, e.At.Format(time.RFC3339), s.Phase())
 	}

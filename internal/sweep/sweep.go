@@ -152,6 +152,9 @@ func (s *Sweep) window(ctx context.Context, markers []Marker) error {
 	if err := s.guard(ctx, now); err != nil {
 		return err
 	}
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
 	s.say(fmt.Sprintf("removing %d markers", len(now.markers)))
 	for part := range slices.Chunk(now.markers, removeAtOnce) {
 		// A replay may have set the offsets back meanwhile: then everything older is on its way once more.
@@ -293,16 +296,26 @@ func (s *Sweep) remove(ctx context.Context, markers []Marker) error {
 	return err
 }
 
+// begin makes it known that markers go, before the first one does: a replay decides by that.
+func (s *Sweep) begin(ctx context.Context) error {
+	state, err := s.Control.Refresh(ctx)
+	if err != nil || state.Sweeping {
+		return err
+	}
+	return s.append(ctx, &checkpoint.Swept{Begun: true, FallbackReadsOff: s.FallbackReadsOff})
+}
+
 // record appends what was done to the migration's history.
 func (s *Sweep) record(ctx context.Context) error {
 	if s.summary.Removed == 0 {
 		return nil
 	}
-	entry := checkpoint.ControlEntry{Swept: &checkpoint.Swept{
-		Removed: s.summary.Removed, Left: s.summary.Left(), FallbackReadsOff: s.FallbackReadsOff,
-	}}
+	return s.append(ctx, &checkpoint.Swept{Removed: s.summary.Removed, Left: s.summary.Left(), FallbackReadsOff: s.FallbackReadsOff})
+}
+
+func (s *Sweep) append(ctx context.Context, entry *checkpoint.Swept) error {
 	for {
-		_, err := s.Control.Append(ctx, entry)
+		_, err := s.Control.Append(ctx, checkpoint.ControlEntry{Swept: entry})
 		if !errors.Is(err, checkpoint.ErrLost) {
 			return err
 		}

@@ -56,6 +56,7 @@ type newTable struct {
 	mu       sync.Mutex
 	markers  []Marker
 	replaced map[string]bool // no longer a marker when its turn comes
+	began    func() bool     // the control log says that markers go
 	removed  []string
 	times    []time.Time
 	fails    int
@@ -90,6 +91,9 @@ func (n *newTable) Remove(_ context.Context, m Marker) (bool, error) {
 	if n.replaced[string(m.Key)] {
 		return false, nil
 	}
+	if !n.began() {
+		return false, errors.New("removed before the control log said so")
+	}
 	n.removed = append(n.removed, string(m.Key))
 	n.times = append(n.times, time.Now())
 	return true, nil
@@ -112,6 +116,10 @@ func newStage(t *testing.T, markers ...Marker) *stage {
 		ends: map[int]int64{0: 5}, committed: map[int]int64{0: 5},
 	}
 	s.append(t, checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 1}})
+	s.table.began = func() bool {
+		state, err := checkpoint.NewControl(s.control, "table").Refresh(t.Context())
+		return err == nil && state.Sweeping
+	}
 	return s
 }
 
