@@ -80,6 +80,20 @@ func (a *application) change() error {
 	return nil
 }
 
+// purge deletes every second row.
+func (a *application) purge() {
+	for n := 0; n < a.plan.keys; n += 2 {
+		key := a.model.key(n)
+		if err := a.try("DeleteItem", map[string]any{"TableName": oldTable, "Key": json.RawMessage(key)}, nil); err != nil {
+			a.fail("the application: %v", err)
+		}
+		a.story.tell("app", "delete %s", key)
+		a.model.mu.Lock()
+		delete(a.model.old, key)
+		a.model.mu.Unlock()
+	}
+}
+
 // update sets one attribute; it creates a row that is not there.
 func (a *application) update(key, before string) (string, error) {
 	value := fmt.Sprintf(`{"N":"%d"}`, a.serial)

@@ -28,6 +28,9 @@ func newModel(w *world) *model {
 	r := random(w.plan.seed, "rows")
 	for i := range w.plan.rows {
 		item := m.item(r, i, -1)
+		if w.plan.heavy {
+			item = members(m.key(i), `"heavy":{"S":"`+strings.Repeat("x", 200_000)+`"}`)
+		}
 		w.ask("PutItem", map[string]any{"TableName": oldTable, "Item": json.RawMessage(item)}, nil)
 		m.old[m.key(i)] = canonical([]byte(item))
 	}

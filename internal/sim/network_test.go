@@ -288,8 +288,11 @@ func stepOf(frame []byte) step {
 	switch topic {
 	case "facts":
 		topic += map[bool]string{true: " segment", false: " shard"}[has("segment/")]
-		if has(`"done":true`) {
+		switch {
+		case has(`"done":true`):
 			topic += " done"
+		case has(`"parent":"`):
+			topic += " child"
 		}
 	case "control":
 		for _, kind := range []string{"created", "closed", "swept"} {

@@ -19,10 +19,11 @@ type plan struct {
 	header   bool // form app: the application sends positions
 	schema   events.KeySchema
 	keys     int
-	rows     int // in the old table before anything starts
-	owned    int // items that the application wrote to the new table itself, before
-	big      bool
-	shards   int // of the old table's stream
+	rows     int  // in the old table before anything starts
+	owned    int  // items that the application wrote to the new table itself, before
+	big      bool // a row that fits the old table only
+	heavy    bool // rows are so large that a segment has several pages
+	shards   int  // of the old table's stream
 	segments int
 	parts    int // partitions of the data topics
 	grace    time.Duration
@@ -123,10 +124,11 @@ source: {dynamodb: {table: %s, region: %s, endpoint: "http://database"}}
 target: {dynamodb: {table: %s, region: %s, endpoint: "http://database"}}
 kafka: {brokers: ["%s"], partitions: %d, work_partitions: 4, replication: 1}
 live: {%s}
-snapshot: {segments: %d}
+snapshot: {segments: %d, at_once: %d}
 apply: {in_flight: 4}
 grace: %s
-`, migrationName, oldTable, region, newTable, region, strings.Join(brokers, `", "`), p.parts, live, p.segments, p.grace)
+`, migrationName, oldTable, region, newTable, region, strings.Join(brokers, `", "`), p.parts, live, p.segments,
+		map[bool]int{true: 1, false: 8}[p.heavy], p.grace)
 }
 
 // String is the plan's first line in the story.

@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"errors"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
 // play plays the plan: create, and phase after phase with a quiet point at its end.
@@ -111,6 +113,9 @@ func (w *world) replay() {
 		<-p.done
 		if p.err == nil {
 			break
+		}
+		if e, ok := errors.AsType[*fault.Error](p.err); ok && e.Reason == "swept" && w.plan.from == apply.FromNone {
+			break // refused, as it must be
 		}
 		if again > 100 {
 			w.fail("replay: %v", p.err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
@@ -20,6 +21,8 @@ const (
 	creator  role = "create"
 	copier   role = "snapshot"
 	streamer role = "streamer"
+	capturer role = "capture" // half of a streamer
+	applier  role = "apply"   // the other half
 	sweeper  role = "sweep"
 	replayer role = "replay"
 )
@@ -30,6 +33,7 @@ type process struct {
 	role    role
 	network *network
 	end     context.CancelFunc
+	asked   atomic.Bool // to end
 	done    chan struct{}
 	err     error         // once done is closed
 	removed sweep.Summary // of a sweep, once done is closed
@@ -43,6 +47,9 @@ func (w *world) launch(r role) *process {
 	w.mu.Unlock()
 	ctx, end := context.WithCancel(context.Background()) //nolint:usetesting // it ends by kill or stop
 	p := &process{name: name, role: r, network: newNetwork(w, agentPrefix+name), end: end, done: make(chan struct{})}
+	if r == copier && w.plan.heavy {
+		p.network.delay(100 * time.Millisecond) // so that the facts of two pages do not go as one
+	}
 	p.network.step = func(s step, m moment) error { return w.onStep(p, s, m) }
 	ctx = assembly.WithNetwork(ctx, assembly.Network{Process: name, Dial: p.network.Dial, Transport: p.network})
 	w.story.tell(name, "starts")
@@ -67,7 +74,8 @@ func (p *process) run(ctx context.Context, w *world) (err error) {
 		}
 	case copier:
 		err = assembly.Snapshot(ctx, w.config, worker)
-	case streamer:
+	case streamer, capturer, applier:
+		worker.Capture, worker.Apply = p.role != applier, p.role != capturer
 		err = assembly.Streamer(ctx, w.config, worker)
 	case sweeper:
 		p.removed, err = assembly.Sweep(ctx, w.config, assembly.SweepOptions{
@@ -87,7 +95,10 @@ func (p *process) kill() {
 }
 
 // stop asks a process to end.
-func (p *process) stop() { p.end() }
+func (p *process) stop() {
+	p.asked.Store(true)
+	p.end()
+}
 
 // killed reports whether the process has been killed.
 func (p *process) killed() bool {
@@ -147,7 +158,7 @@ func (w *world) supervise(r role) *seat {
 				if !p.excused() {
 					w.fail("%s ended: %v", p.name, p.err)
 				}
-				if p.role == copier && p.err == nil {
+				if p.role == copier && p.err == nil && !p.asked.Load() {
 					w.seated(s, nil)
 					return // the snapshot is closed
 				}
