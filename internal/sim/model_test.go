@@ -28,11 +28,14 @@ func newModel(w *world) *model {
 	r := random(w.plan.seed, "rows")
 	for i := range w.plan.rows {
 		item := m.item(r, i, -1)
-		if w.plan.heavy {
-			item = members(m.key(i), `"heavy":{"S":"`+strings.Repeat("x", 200_000)+`"}`)
-		}
 		w.ask("PutItem", map[string]any{"TableName": oldTable, "Item": json.RawMessage(item)}, nil)
 		m.old[m.key(i)] = canonical([]byte(item))
+	}
+	for i := range w.plan.heavy {
+		n := w.plan.keys + 10 + i // no change ever meets them
+		item := members(m.key(n), `"heavy":{"S":"`+strings.Repeat("x", 300_000)+`"}`)
+		w.ask("PutItem", map[string]any{"TableName": oldTable, "Item": json.RawMessage(item)}, nil)
+		m.old[m.key(n)] = canonical([]byte(item))
 	}
 	for range w.plan.owned {
 		n := r.IntN(w.plan.keys)

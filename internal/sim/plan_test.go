@@ -22,7 +22,7 @@ type plan struct {
 	rows     int  // in the old table before anything starts
 	owned    int  // items that the application wrote to the new table itself, before
 	big      bool // a row that fits the old table only
-	heavy    bool // rows are so large that a segment has several pages
+	heavy    int  // rows so large that four of them are more than a page
 	shards   int  // of the old table's stream
 	segments int
 	parts    int // partitions of the data topics
@@ -128,7 +128,7 @@ snapshot: {segments: %d, at_once: %d}
 apply: {in_flight: 4}
 grace: %s
 `, migrationName, oldTable, region, newTable, region, strings.Join(brokers, `", "`), p.parts, live, p.segments,
-		map[bool]int{true: 1, false: 8}[p.heavy], p.grace)
+		map[bool]int{true: 1, false: 8}[p.heavy > 0], p.grace)
 }
 
 // String is the plan's first line in the story.

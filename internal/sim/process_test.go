@@ -47,7 +47,7 @@ func (w *world) launch(r role) *process {
 	w.mu.Unlock()
 	ctx, end := context.WithCancel(context.Background()) //nolint:usetesting // it ends by kill or stop
 	p := &process{name: name, role: r, network: newNetwork(w, agentPrefix+name), end: end, done: make(chan struct{})}
-	if r == copier && w.plan.heavy {
+	if r == copier && w.plan.heavy > 0 {
 		p.network.delay(100 * time.Millisecond) // so that the facts of two pages do not go as one
 	}
 	p.network.step = func(s step, m moment) error { return w.onStep(p, s, m) }

@@ -38,7 +38,11 @@ var (
 	applied   = repeats{applied: 40, dlq: 1}
 )
 
-const tableRows = 12
+const (
+	changedRows = 12
+	heavyRows   = 8
+	tableRows   = changedRows + heavyRows
+)
 
 // durables are all durable steps, in the order in which a migration comes to them.
 var durables = []durable{
@@ -113,8 +117,8 @@ type interruption struct {
 // stepPlan is the migration of the table: rows in several pages, deletes, a shard that splits, a poisoned record.
 func stepPlan() plan {
 	return plan{
-		seed: 4711, from: apply.FromStream, schema: events.KeySchema{{Name: "pk", Type: "S"}}, keys: tableRows, rows: tableRows,
-		heavy: true, shards: 2, segments: 2, parts: 2, grace: 8 * time.Second, pause: 200 * time.Millisecond,
+		seed: 4711, from: apply.FromStream, schema: events.KeySchema{{Name: "pk", Type: "S"}}, keys: changedRows, rows: changedRows,
+		heavy: heavyRows, shards: 2, segments: 2, parts: 2, grace: 8 * time.Second, pause: 200 * time.Millisecond,
 	}
 }
 
@@ -123,8 +127,9 @@ func stepPlan() plan {
 func migrate(t *testing.T, interruptions []*interruption, allowed repeats) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, stepPlan())
-		writes := 0
+		writes, counts := 0, map[string]int{}
 		w.setInterrupt(func(p *process, s step, m moment) bool {
+			counts[fmt.Sprint(p.role, ": ", s)]++
 			if m == after && (s == "put new" || s == "insert new") {
 				writes++
 			}
@@ -133,7 +138,7 @@ func migrate(t *testing.T, interruptions []*interruption, allowed repeats) {
 		w.migrate(func() bool { return slices.ContainsFunc(interruptions, func(i *interruption) bool { return !i.done }) })
 		for _, i := range interruptions {
 			if !i.done {
-				w.fail("nobody came to step %s", i.name(i.at))
+				w.fail("nobody came to step %s; the steps were %v", i.name(i.at), counts)
 			}
 		}
 		w.requireRepeats(allowed, writes)
