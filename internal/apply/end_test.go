@@ -63,6 +63,36 @@ func TestUnclassifiedErrorStaysFatalWhenTheLastCommitFailsToo(t *testing.T) {
 	})
 }
 
+// A coordinator that moves while the group hands out partitions anew must not end the worker: it only costs work.
+func TestLastCommitThatMayBeTriedAgainEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.append(liveAt(0), change("a", 1, "v"))
+		w.commitErr = &fault.Error{Class: fault.Retry, Reason: "kafka-16", What: "commit"}
+		r := w.run(one)
+		time.Sleep(time.Minute)
+		require.NoError(t, r.stop())
+		require.Zero(t, w.progress[liveAt(0)].Offset)
+	})
+}
+
+func TestLastCommitIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.append(liveAt(0), change("a", 1, "v"))
+		w.commitErr = &fault.Error{Class: fault.Retry, Reason: "kafka-16", What: "commit"}
+		r := w.run(one)
+		time.Sleep(time.Minute)
+		time.AfterFunc(time.Second, func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.commitErr = nil
+		})
+		require.NoError(t, r.stop())
+		require.Equal(t, int64(1), w.progress[liveAt(0)].Offset)
+	})
+}
+
 func TestDeletedOffsetStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -91,12 +91,12 @@ func (w *Worker) Run(ctx context.Context, assigned map[events.TopicPartition]Pro
 }
 
 // lastCommit makes durable what the writes under way achieved after the last tick. It returns what ended the work,
-// or else what the commit says.
+// or else what the commit says, if that is more than that it may be tried again: then it only costs work.
 func (r *run) lastCommit(ctx context.Context, commit Commit, ended error) error {
 	ctx, cancel := context.WithTimeout(ctx, finalCommit)
 	defer cancel()
-	err := r.commit(ctx, commit)
-	if ended == nil || err == nil {
+	err := fault.Do(ctx, nil, func(ctx context.Context) error { return r.commit(ctx, commit) })
+	if err == nil || ended == nil && (errors.Is(err, ErrFenced) || fault.Of(err) != fault.Retry) {
 		return cmp.Or(ended, err)
 	}
 	// Joined, the class of this error could hide the class of the one that matters.

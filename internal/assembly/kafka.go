@@ -19,16 +19,16 @@ import (
 )
 
 // openKafka turns the configuration's settings into a client.
-func openKafka(c migration.Kafka, brokers []string, process string, grace time.Duration) (*kafka.Client, error) {
+func openKafka(c migration.Kafka, brokers []string, p *Parts) (*kafka.Client, error) {
 	encryption, err1 := tlsConfig(c.TLS)
 	mechanism, err2 := mechanism(c.SASL)
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, &fault.Error{Class: fault.Fatal, Reason: "kafka-config", What: "prepare the connection to Kafka", Err: err}
 	}
 	return kafka.Open(kafka.Options{
-		Brokers: brokers, ClientID: process, TLS: encryption, SASL: mechanism,
+		Brokers: brokers, ClientID: p.process, TLS: encryption, SASL: mechanism, Dial: p.network.Dial,
 		// Given up for lost well within the grace; brokers refuse less than 6 s.
-		SessionTimeout: max(6*time.Second, min(10*time.Second, grace/4)),
+		SessionTimeout: max(6*time.Second, min(10*time.Second, p.Config.Grace/4)),
 	})
 }
 

@@ -1,6 +1,7 @@
 package assembly
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -31,13 +32,15 @@ type Parts struct {
 
 	// process names this process in facts, in the control log and in the consumer groups; it is never used twice.
 	process string
+	network Network
 	stop    []func() error
 }
 
 // Open connects to what the configuration names. With an embedded broker it joins the one that runs on the same
 // directory, or starts one that lives as long as the Parts.
 func Open(ctx context.Context, c *migration.Config, logger *slog.Logger) (*Parts, error) {
-	p := &Parts{Config: c, Logger: logger, Topics: kafka.TopicsOf(c.Name), process: processName()}
+	network := networkOf(ctx)
+	p := &Parts{Config: c, Logger: logger, Topics: kafka.TopicsOf(c.Name), network: network, process: cmp.Or(network.Process, processName())}
 	if err := p.open(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -62,7 +65,7 @@ func (p *Parts) open(ctx context.Context) (err error) {
 		brokers = []string{address}
 		p.stop = append(p.stop, stop)
 	}
-	if p.Kafka, err = openKafka(p.Config.Kafka, brokers, p.process, p.Config.Grace); err != nil {
+	if p.Kafka, err = openKafka(p.Config.Kafka, brokers, p); err != nil {
 		return err
 	}
 	p.stop = append(p.stop, p.Kafka.Close)
@@ -91,7 +94,7 @@ func (p *Parts) table(ctx context.Context, side migration.DynamoDB) (*dynamodb.T
 	return dynamodb.Open(ctx, dynamodb.Options{
 		Table: side.Table, Region: side.Region, Endpoint: side.Endpoint, Profile: side.Profile, RoleARN: side.RoleARN,
 		MaxConnections: p.Config.Apply.InFlight + p.Config.Snapshot.Segments,
-		Timeout:        requestTimeout(p.Config.Grace),
+		Timeout:        requestTimeout(p.Config.Grace), Transport: p.network.Transport,
 	})
 }
 

@@ -68,9 +68,16 @@ func (w *Watch) Run(ctx context.Context) error {
 	}
 }
 
-// refresh gives the read a deadline, and takes the time before it: what was true when the read began.
+// refresh gives the read a deadline, and takes the time before it: what was true when the read began. It makes nothing
+// fresh that was stale: a process that was frozen for that long holds records that others have applied since, and
+// whose markers may be gone.
 func (w *Watch) refresh(ctx context.Context) error {
 	began := time.Now()
+	if !w.lastRead().IsZero() {
+		if stale := w.Fresh(); stale != nil {
+			return stale
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, w.limit)
 	defer cancel()
 	state, err := w.control.Refresh(ctx)
@@ -97,6 +104,12 @@ func (w *Watch) State() State {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.state
+}
+
+func (w *Watch) lastRead() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.read
 }
 
 // Fresh returns nil if the control log has been read within half of the grace. Whoever is about to change

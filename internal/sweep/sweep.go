@@ -177,14 +177,25 @@ func (s *Sweep) window(ctx context.Context, markers []Marker) (young []Marker, e
 		return nil, fmt.Errorf("end offsets of the live topic: %w", err)
 	}
 	settled := s.settled
-	err = s.await(ctx, func(state checkpoint.State, logs Logs, _ Settled) string {
+	unmet := func(state checkpoint.State, logs Logs, _ Settled) string {
 		return Window{Markers: markers, LiveEnds: ends}.Unmet(state, logs, settled)
-	})
-	if err != nil {
-		return nil, err
 	}
-	if err := s.grace(ctx, len(markers)); err != nil { // guard c
-		return nil, err
+	for again := true; again; {
+		if err := s.await(ctx, unmet); err != nil {
+			return nil, err
+		}
+		if err := s.grace(ctx, len(markers)); err != nil { // guard c
+			return nil, err
+		}
+		if err := s.unchanged(ctx); err != nil {
+			return nil, err
+		}
+		// Somebody may have set the offsets back meanwhile: then everything older is on its way once more.
+		text, err := s.ask(ctx, unmet)
+		if err != nil {
+			return nil, err
+		}
+		again = text != ""
 	}
 	if err := s.begin(ctx); err != nil {
 		return nil, err

@@ -60,6 +60,7 @@ type newTable struct {
 	mu       sync.Mutex
 	markers  []Marker
 	replaced map[string]bool // no longer a marker when its turn comes
+	began    func() bool     // the control log says that markers go
 	removed  []string
 	times    []time.Time
 	fails    int
@@ -94,6 +95,9 @@ func (n *newTable) Remove(_ context.Context, m Marker) (bool, error) {
 	if n.replaced[string(m.Key)] {
 		return false, nil
 	}
+	if !n.began() {
+		return false, errors.New("removed before the control log said so")
+	}
 	n.removed = append(n.removed, string(m.Key))
 	n.times = append(n.times, time.Now())
 	return true, nil
@@ -116,6 +120,10 @@ func newStage(t *testing.T, markers ...Marker) *stage {
 		ends: map[int]int64{0: 5}, committed: map[int]int64{0: 5},
 	}
 	s.append(t, checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 1}})
+	s.table.began = func() bool {
+		state, err := checkpoint.NewControl(s.control, "table").Refresh(t.Context())
+		return err == nil && len(state.Sweepers) > 0
+	}
 	return s
 }
 
@@ -165,6 +173,34 @@ func (s *stage) sweep(change ...func(*Config)) *Sweep {
 
 func marker(n int, shard string) Marker {
 	return Marker{Key: events.Key(fmt.Sprint("k", n)), Version: version(uint64(n)), Shard: shard}
+}
+
+// A replay sets the committed offsets back: what is older than the markers is then on its way once more, so they wait
+// until it has been applied again, and for another grace.
+func TestReplayDuringTheGraceHoldsTheSweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, marker(1, ""))
+		s.close(t)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := s.sweep().Run(t.Context())
+			ended <- err
+		}()
+		set := func(offset int64) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.committed[0] = offset
+		}
+		time.Sleep(30 * time.Second)
+		set(0)
+		time.Sleep(5 * time.Minute)
+		require.Empty(t, s.table.removed)
+		set(5)
+		again := time.Now()
+		require.NoError(t, <-ended)
+		require.Len(t, s.table.removed, 1)
+		require.GreaterOrEqual(t, s.table.times[0].Sub(again), time.Minute)
+	})
 }
 
 // One guard after the other opens, and nothing goes before the grace has passed since the last of them.

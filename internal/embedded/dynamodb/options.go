@@ -37,6 +37,7 @@ type Call struct {
 	Operation string // such as PutItem or GetRecords
 	Table     string // empty where a call names several; for stream calls the stream's table
 	Key       string // the key attributes as DynamoDB JSON, in the order of the key schema; empty where there is none
+	Agent     string // the request's User-Agent
 	// Part is true for one statement, request or key of a batch call. For a part only Fault.Refuse counts:
 	// it becomes the statement's error, or the write or key comes back as unprocessed.
 	Part bool

@@ -88,6 +88,7 @@ type call struct {
 	server    *Server
 	ctx       context.Context //nolint:containedctx // a call is a request, and lives as long
 	operation string
+	agent     string
 	fault     Fault // what Options.Fault said of the whole call
 }
 
@@ -133,7 +134,7 @@ func (c *call) ask(in any) error {
 	if s.options.Fault == nil {
 		return nil
 	}
-	about := Call{Operation: c.operation}
+	about := Call{Operation: c.operation, Agent: c.agent}
 	if t, ok := in.(targeted); ok {
 		table, key := t.target()
 		about.Table = tableName(table)
@@ -183,7 +184,7 @@ func encode(out any) ([]byte, error) {
 // ServeHTTP answers one call of DynamoDB's JSON protocol.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	version, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	c := &call{server: s, ctx: r.Context(), operation: name}
+	c := &call{server: s, ctx: r.Context(), operation: name, agent: r.UserAgent()}
 	answer, err := c.answer(r, version)
 	if c.fault.Lose || r.Context().Err() != nil { // in the second case nobody waits for the answer
 		panic(http.ErrAbortHandler)
@@ -229,7 +230,7 @@ func (c *call) part(table string, key expression.Item) *Error {
 	if s.options.Fault == nil {
 		return nil
 	}
-	return s.options.Fault(Call{Operation: c.operation, Table: table, Key: s.keyText(table, key), Part: true}).Refuse
+	return s.options.Fault(Call{Operation: c.operation, Table: table, Key: s.keyText(table, key), Agent: c.agent, Part: true}).Refuse
 }
 
 // keyText is the key attributes in item as DynamoDB JSON, or "" if the table or one of them is not there.

@@ -1,0 +1,30 @@
+package sim
+
+import (
+	"os"
+	"testing"
+
+	"github.com/segmentio/kafka-go/compress"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_PROFILE": "",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	compress.Codecs[compress.Zstd] = plain{}
+	goleak.VerifyTestMain(m)
+}
+
+// asked skips a test unless simulated migrations are asked for: they are not a part of the ordinary tests.
+func asked(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CROSSFADE_SIM") != "1" {
+		t.Skip("set CROSSFADE_SIM=1, or use make sim")
+	}
+}

@@ -1,0 +1,197 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/crossfadedb/crossfade/internal/assembly"
+	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/sweep"
+)
+
+// role is a command that a process runs.
+type role string
+
+const (
+	creator  role = "create"
+	copier   role = "snapshot"
+	streamer role = "streamer"
+	capturer role = "capture" // half of a streamer
+	applier  role = "apply"   // the other half
+	sweeper  role = "sweep"
+	replayer role = "replay"
+)
+
+// process is one run of a command, with a network of its own.
+type process struct {
+	name    string
+	role    role
+	network *network
+	end     context.CancelFunc
+	asked   atomic.Bool // to end
+	done    chan struct{}
+	err     error         // once done is closed
+	removed sweep.Summary // of a sweep, once done is closed
+}
+
+// launch starts a process under a name that was never used before.
+func (w *world) launch(r role) *process {
+	w.mu.Lock()
+	w.launched[r]++
+	name := fmt.Sprintf("%s-%d", r, w.launched[r])
+	w.mu.Unlock()
+	ctx, end := context.WithCancel(context.Background()) //nolint:usetesting // it ends by kill or stop
+	p := &process{name: name, role: r, network: newNetwork(w, agentPrefix+name), end: end, done: make(chan struct{})}
+	if r == copier && w.plan.heavy > 0 {
+		p.network.delay(100 * time.Millisecond) // so that the facts of two pages do not go as one
+	}
+	p.network.step = func(s step, m moment) error { return w.onStep(p, s, m) }
+	ctx = assembly.WithNetwork(ctx, assembly.Network{Process: name, Dial: p.network.Dial, Transport: p.network})
+	w.story.tell(name, "starts")
+	go func() {
+		defer close(p.done)
+		defer end()
+		p.err = p.run(ctx, w)
+		w.story.tell(name, "ends: %v", p.err)
+	}()
+	return p
+}
+
+func (p *process) run(ctx context.Context, w *world) (err error) {
+	logger := w.story.logger(p.name)
+	worker := assembly.WorkerOptions{Capture: true, Apply: true, Logger: logger}
+	switch p.role {
+	case creator:
+		var report *assembly.CreateReport
+		report, err = assembly.Create(ctx, w.config, assembly.CreateOptions{KeepExisting: len(w.model.owned) > 0, Logger: logger})
+		if report != nil && report.Refused() {
+			err = fmt.Errorf("%w: %+v", err, report.Checks)
+		}
+	case copier:
+		err = assembly.Snapshot(ctx, w.config, worker)
+	case streamer, capturer, applier:
+		worker.Capture, worker.Apply = p.role != applier, p.role != capturer
+		err = assembly.Streamer(ctx, w.config, worker)
+	case sweeper:
+		p.removed, err = assembly.Sweep(ctx, w.config, assembly.SweepOptions{
+			FallbackReadsOff: true, Say: func(text string) { w.story.tell(p.name, "%s", text) }, Logger: logger,
+		})
+	case replayer:
+		err = assembly.Replay(ctx, w.config, logger)
+	}
+	return err
+}
+
+// kill ends a process as SIGKILL does: from this moment nothing that it does has an effect. Its goroutines end when
+// they notice.
+func (p *process) kill() {
+	p.network.kill()
+	p.end()
+}
+
+// stop asks a process to end.
+func (p *process) stop() {
+	p.asked.Store(true)
+	p.end()
+}
+
+// killed reports whether the process has been killed.
+func (p *process) killed() bool {
+	select {
+	case <-p.network.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+// running reports whether the process has not ended, nor been killed.
+func (p *process) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return !p.killed()
+	}
+}
+
+// excused reports whether a process may end with this error when things go wrong around it: it was killed, it could
+// not read the control log for too long, or something outside stayed away for longer than a command waits.
+func (p *process) excused() bool {
+	if p.err == nil || p.killed() {
+		return true
+	}
+	e, ok := errors.AsType[*fault.Error](p.err)
+	return ok && (e.Reason == "control-unread" || e.Class == fault.Retry) || errors.Is(p.err, context.DeadlineExceeded) || errors.Is(p.err, io.ErrUnexpectedEOF)
+}
+
+// seat is a place where a worker is to run: whoever ends there is followed by another, as a supervisor does it.
+type seat struct {
+	role  role
+	pause time.Duration // until the next one starts
+	once  sync.Once
+	leave chan struct{} // closed when nobody is to follow
+	ended chan struct{}
+}
+
+// supervise keeps a worker running until vacate.
+func (w *world) supervise(r role) *seat {
+	s := &seat{role: r, pause: time.Second, leave: make(chan struct{}), ended: make(chan struct{})}
+	go func() {
+		defer close(s.ended)
+		for {
+			p := w.launch(r)
+			w.seated(s, p)
+			select {
+			case <-s.leave:
+				p.stop()
+				<-p.done
+				w.seated(s, nil)
+				return
+			case <-p.network.dead:
+			case <-p.done:
+				if !p.excused() {
+					w.fail("%s ended: %v", p.name, p.err)
+				}
+				if p.role == copier && p.err == nil && !p.asked.Load() {
+					w.seated(s, nil)
+					return // the snapshot is closed
+				}
+			}
+			select {
+			case <-time.After(s.pause):
+			case <-s.leave:
+				w.seated(s, nil)
+				return
+			}
+		}
+	}()
+	return s
+}
+
+// seated notes who sits where; nil for nobody. Those who went before may still be on their way to the end.
+func (w *world) seated(s *seat, p *process) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p == nil {
+		delete(w.seats, s)
+		return
+	}
+	w.seats[s] = p
+	w.everyone = append(w.everyone, p)
+}
+
+// vacate stops the workers of these seats and waits for their end.
+func (w *world) vacate(seats ...*seat) {
+	for _, s := range seats {
+		s.once.Do(func() { close(s.leave) })
+	}
+	for _, s := range seats {
+		<-s.ended
+	}
+}
