@@ -108,8 +108,8 @@ func controlEntry(e entry, after int, generation uint32) checkpoint.ControlEntry
 		c.Created = &checkpoint.Created{Generation: 1}
 	case closed:
 		c.Closed = &checkpoint.Closed{Generation: generation, Ends: map[int]int64{0: int64(e.end)}}
-	case restarted, marked, noEntry:
-		panic("model: no such entry yet")
+	case noEntry:
+		panic("model: an entry that says nothing")
 	}
 	return c
 }
@@ -146,10 +146,9 @@ func (d *decisions) ask(q question, state checkpoint.State) decision {
 	}
 	rules := d.rules
 	rules.Rerun = uint16(q.rerun)
-	decided, drop, err := rules.Decide(d.decoder, r, state)
+	_, drop, err := rules.Decide(d.decoder, r, state)
 	switch {
-	case drop == events.OldGeneration && !d.has(DropOldGeneration), drop == "" && err == nil:
-		_ = decided
+	case drop == "" && err == nil:
 		return decision{item: item{kind: stand, rec: q.rec, rerun: q.rerun}}
 	case drop != "":
 		return decision{}

@@ -4,7 +4,7 @@
 // It is an explicit-state search. A state holds all that is durable: the source and its stream, both topics, the facts,
 // the control log, the committed offsets, the new table. The steps are those of the application, of create, of
 // captures, snapshot workers, appliers, the sweep, a replay, and of time. What they decide they ask of the
-// parts' own pure code: events.Version, apply.Rules, checkpoint.Frontier, State, Furthest and Superseded, capture.Plan,
+// parts' own pure code: events.Version, apply.Rules, checkpoint.Frontier, State, capture.Plan,
 // sweep.Window. So a change of those is checked here before it is tried anywhere else.
 //
 // # Workers
@@ -17,11 +17,11 @@
 // The step called grace is the assumption behind guard c of the sweep: that nothing begun before it is under way after
 // it. It can come at any moment.
 //
-// The names under which facts stand, and their compaction, have a search of their own, with writers that are
-// followed one by one.
+// # What it does not look at
+//
+// Two keys; the names under which facts stand, and their compaction; a trimmed stream and a new generation.
 //
 // # What is wrong
 //
-// The stored version fell. An older value came after its marker was swept. Facts regressed. All is applied, and the
-// new table is not what the old one is. The first of those that a search meets is printed with a shortest way to it.
+// The stored version fell. An older value came after its marker was swept. All is applied, and the new table is not what the old one is. The first of those that a search meets is printed with a shortest way to it.
 package model

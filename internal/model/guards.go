@@ -1,5 +1,10 @@
 package model
 
+import (
+	"cmp"
+	"strings"
+)
+
 // Guards are what the design rests on. All of them are on in a migration; the model can take one away, and a test
 // shows for each that something goes wrong then.
 type Guards uint32
@@ -18,14 +23,8 @@ const (
 	StartFirst
 	// FromFacts: a capture goes on from the facts, and not from the end of the stream (invariant 4).
 	FromFacts
-	// StopAtGap: a trimmed part of the stream stops capture (invariant 4).
-	StopAtGap
 	// ParentFirst: a child shard begins only when its parent's end is a durable fact.
 	ParentFirst
-	// WriterInKey: a fact's key names its writer, so that compaction keeps the further one (invariant 6).
-	WriterInKey
-	// ClearSilent: a writer clears another's fact only when that one has been silent for the grace.
-	ClearSilent
 	// CloseAfterDone: the close is written when every segment is done.
 	CloseAfterDone
 	// DropPastClose: a snapshot record past the close is dropped.
@@ -50,16 +49,6 @@ const (
 	ReplayBoth
 	// ReplayAfterSweep: a replay waits until a sweep that is under way has taken notice of it.
 	ReplayAfterSweep
-	// DropOldGeneration: a record of an older generation is dropped.
-	DropOldGeneration
-	// MarkVanished: rows that vanished in the gap are looked for after the close of the new generation.
-	MarkVanished
-	// MarkAfterGrace: that begins no sooner than a grace after the new generation did.
-	MarkAfterGrace
-	// MarkAfterApplied: that begins no sooner than the new snapshot is applied up to its close.
-	MarkAfterApplied
-	// MarkIfGone: a row of an older generation is marked only if a consistent read at the source does not find it.
-	MarkIfGone
 	// RerunInVersion: a replay with a changed mapping raises the rerun of every version.
 	RerunInVersion
 
@@ -68,22 +57,19 @@ const (
 )
 
 var guardNames = []string{
-	"Condition", "Markers", "CommitContiguous", "FactAfterPublish", "StartFirst", "FromFacts", "StopAtGap", "ParentFirst",
-	"WriterInKey", "ClearSilent", "CloseAfterDone", "DropPastClose", "SweepSnapshotApplied", "SweepFacts", "SweepSettles",
-	"SweepEndsAfter", "SweepLiveApplied", "SweepGrace", "SweepExact", "TakeNotice", "ReplayBoth", "ReplayAfterSweep", "DropOldGeneration",
-	"MarkVanished", "MarkAfterGrace", "MarkAfterApplied", "MarkIfGone", "RerunInVersion",
+	"Condition", "Markers", "CommitContiguous", "FactAfterPublish", "StartFirst", "FromFacts", "ParentFirst",
+	"CloseAfterDone", "DropPastClose", "SweepSnapshotApplied", "SweepFacts", "SweepSettles",
+	"SweepEndsAfter", "SweepLiveApplied", "SweepGrace", "SweepExact", "TakeNotice", "ReplayBoth", "ReplayAfterSweep",
+	"RerunInVersion",
 }
 
 // String names the guards of the set.
 func (g Guards) String() string {
-	text := ""
+	var in []string
 	for i, name := range guardNames {
 		if g&(1<<i) != 0 {
-			text += " " + name
+			in = append(in, name)
 		}
 	}
-	if text == "" {
-		return "none"
-	}
-	return text[1:]
+	return cmp.Or(strings.Join(in, " "), "none")
 }

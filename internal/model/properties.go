@@ -36,7 +36,7 @@ func (w *world) quiet(s state) bool {
 			return false
 		}
 	}
-	return s.held == 0 && s.stale == 0
+	return s.held == 0
 }
 
 // differs says how the new table differs from the old one.

@@ -9,7 +9,6 @@ type Scope struct {
 	Sweep    bool
 	Replay   bool
 	Rerun    bool // a replay raises the rerun
-	Restart  bool // the stream may be trimmed, and a new generation begun
 	Guards   Guards
 	Most     int // states; 0 is 50 million
 }
@@ -58,7 +57,6 @@ const (
 	captureFinishes
 	copierReads
 	copierPublishes
-	staleCopier
 	copierWritesFact
 	snapshotCloses
 	appliesRead
@@ -74,12 +72,6 @@ const (
 	sweepStops
 	replayBegins
 	replayResets
-	streamTrims
-	restartBegins
-	markReads
-	markLooksUp
-	markWrites
-	markEnds
 )
 
 var verbs = [...]string{
@@ -87,16 +79,14 @@ var verbs = [...]string{
 	createStart: "create makes the start of capture durable", createControl: "create writes the control record",
 	capturePublishes: "a capture publishes change", captureSkips: "a capture goes on after change", captureWritesFact: "a capture says that it has published up to change",
 	captureFinishes: "a capture says that it has finished shard",
-	copierReads:     "a snapshot worker reads the page", copierPublishes: "a snapshot worker publishes row", staleCopier: "a snapshot worker of the generation before publishes row",
+	copierReads:     "a snapshot worker reads the page", copierPublishes: "a snapshot worker publishes row",
 	copierWritesFact: "a snapshot worker says that the segment is done", snapshotCloses: "the snapshot is closed",
 	appliesRead: "a snapshot record is written, at offset", appliesChange: "a live record is written, at offset",
 	applierDrops: "a snapshot record is dropped, at offset", answerIsLost: "a record is written and the answer lost, at offset",
 	applierCommits: "an applier commits topic", graceDone: "a grace passes",
 	sweepSamples: "the sweep looks at the facts", sweepSees: "the sweep sees a marker", sweepGuards: "the sweep's guards a and b hold",
 	sweepRemoves: "the sweep removes the marker", sweepStops: "the sweep gives up",
-	replayBegins: "a replay is announced", replayResets: "the committed offsets are set back", streamTrims: "the stream forgets changes up to", restartBegins: "a new generation begins",
-	markReads: "a row of an older generation is found in the new table", markLooksUp: "the source does not have it", markWrites: "it is marked as vanished",
-	markEnds: "all vanished rows are marked",
+	replayBegins: "a replay is announced", replayResets: "the committed offsets are set back",
 }
 
 // String is the action in words.

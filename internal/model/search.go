@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 )
 
@@ -113,11 +114,11 @@ func retrace[S comparable](sys system[S], seed maphash.Seed, known map[uint64]or
 	}
 	s := sys.initial()[o.parent]
 	trace := []string{"at first: " + sys.describe(s)}
-	for i := len(steps) - 1; i >= 0; i-- {
+	for i, wanted := range slices.Backward(steps) {
 		n := int32(0)
 		var following S
 		sys.next(s, func(name action, to S) {
-			if n == steps[i] {
+			if n == wanted {
 				following = to
 				trace = append(trace, fmt.Sprintf("%2d. %-58s %s", len(steps)-i, name, sys.describe(to)))
 			}

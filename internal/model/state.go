@@ -93,24 +93,12 @@ type sweeper struct {
 	end      int8
 }
 
-// marking is where the look for a vanished row is.
-type marking uint8
-
-const (
-	notMarking  marking = iota
-	ripe                // a grace has passed since the restart
-	markingRow          // the new table's item is of an older generation
-	markingGone         // and the source does not have the row
-	markingDone
-)
-
 // state is everything there is, for one key.
 type state struct {
-	// The source: what the application has done so far, and what of it the stream has forgotten.
-	first   bool // there was a row before the first change
-	ops     [maxChanges]op
-	head    int8
-	trimmed int8
+	// The source: what the application has done so far.
+	first bool // there was a row before the first change
+	ops   [maxChanges]op
+	head  int8
 
 	control [maxControl]entry
 	entries int8
@@ -122,7 +110,6 @@ type state struct {
 	held   uint8
 	ready  bool
 	copied bool
-	stale  uint8 // images that workers of the generation before hold
 
 	live  [maxLive]record
 	snap  [maxSnap]record
@@ -140,18 +127,15 @@ type state struct {
 	rerun     int8 // that workers are started with
 	reruns    int8 // the lowest that one at work may have
 
-	item     item
-	swept    item // the highest marker that was removed
-	sweeper  sweeper
-	marking  marking
-	vanished item // what the look for vanished rows has read
+	item    item
+	swept   item // the highest marker that was removed
+	sweeper sweeper
 }
 
 // entry is a control entry.
 type entry struct {
-	what  entryKind
-	end   int8 // of a close: the end of the snapshot topic
-	start int8 // of a restart: where the new generation begins
+	what entryKind
+	end  int8 // of a close: the end of the snapshot topic
 }
 
 type entryKind uint8
@@ -160,15 +144,13 @@ const (
 	noEntry entryKind = iota
 	created
 	closed
-	restarted
-	marked
 )
 
 // generation is the current one, as the whole control log says.
 func (s *state) generation() int8 {
 	g := int8(0)
 	for _, e := range s.control[:s.entries] {
-		if e.what == created || e.what == restarted {
+		if e.what == created {
 			g++
 		}
 	}

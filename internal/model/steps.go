@@ -26,7 +26,6 @@ func (w *world) next(from state, step func(action, state)) {
 		w.apply(&from, do)
 		w.sweep(&from, do)
 		w.operator(&from, do)
-		w.vanishing(&from, do)
 		do(graceDone, none, w.grace)
 	}
 }
@@ -88,13 +87,7 @@ func (w *world) capture(s *state, i int8, do doer) {
 	floor := max(sh.floor, w.firstOf(i))
 	generation := s.generation()
 	for n := floor + 1; n <= min(max(sh.published, floor)+1, w.last(s, i)) && s.lives < w.Live; n++ {
-		if n <= s.trimmed && w.has(StopAtGap) {
-			continue // it is gone, and capture stops
-		}
 		do(capturePublishes, n, func(s *state) { s.publish(record{generation, true, n}, i) })
-	}
-	if !w.has(StopAtGap) && sh.published < s.trimmed {
-		do(captureSkips, s.trimmed, func(s *state) { s.shards[i].published = s.trimmed })
 	}
 	if !w.has(FromFacts) && sh.published < w.last(s, i) {
 		do(captureSkips, w.last(s, i), func(s *state) { s.shards[i].published = w.last(s, i) })
@@ -153,12 +146,6 @@ func (w *world) snapshot(s *state, do doer) {
 				s.ready = true
 			})
 		}
-		if s.stale&(1<<image) != 0 {
-			do(staleCopier, image, func(s *state) {
-				s.snap[s.snaps] = record{generation: generation - 1, n: image}
-				s.snaps++
-			})
-		}
 	}
 	if s.ready && !s.copied {
 		do(copierWritesFact, none, func(s *state) { s.copied = true })
@@ -176,7 +163,6 @@ func (w *world) grace(s *state) {
 			sh.floor = max(sh.floor, sh.said.at)
 		}
 	}
-	s.stale = 0
 	if s.copied {
 		s.held = 0
 	}
@@ -190,11 +176,5 @@ func (w *world) grace(s *state) {
 	case waiting:
 		s.sweeper.sweeping = removing
 	case notSweeping, settled, seen, removing:
-	}
-	if s.marking == notMarking && s.generation() > 1 {
-		s.marking = ripe
-	}
-	if s.marking == markingGone {
-		s.marking, s.vanished = ripe, item{}
 	}
 }

@@ -56,6 +56,3 @@ func (w *world) sweep(s *state, do doer) {
 		do(sweepStops, none, func(s *state) { s.sweeper = sweeper{} })
 	}
 }
-
-// vanishing is the look for rows that vanished in a gap.
-func (w *world) vanishing(*state, doer) {}

@@ -331,7 +331,7 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 		sent := r.Clone(context.WithoutCancel(r.Context()))
 		sent.Body = io.NopCloser(bytes.NewReader(body))
 		sent.Header.Set("User-Agent", n.agent)
-		response, err := n.to.database.Transport().RoundTrip(sent)
+		response, err := n.to.database.Transport().RoundTrip(sent) //nolint:bodyclose // whoever asked closes it
 		answers <- answer{response, err}
 	})
 	select {

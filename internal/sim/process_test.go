@@ -45,7 +45,7 @@ func (w *world) launch(r role) *process {
 	w.launched[r]++
 	name := fmt.Sprintf("%s-%d", r, w.launched[r])
 	w.mu.Unlock()
-	ctx, end := context.WithCancel(context.Background()) //nolint:usetesting // it ends by kill or stop
+	ctx, end := context.WithCancel(context.Background())
 	p := &process{name: name, role: r, network: newNetwork(w, agentPrefix+name), end: end, done: make(chan struct{})}
 	if r == copier && w.plan.heavy > 0 {
 		p.network.delay(100 * time.Millisecond) // so that the facts of two pages do not go as one
@@ -107,16 +107,6 @@ func (p *process) killed() bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// running reports whether the process has not ended, nor been killed.
-func (p *process) running() bool {
-	select {
-	case <-p.done:
-		return false
-	default:
-		return !p.killed()
 	}
 }
 

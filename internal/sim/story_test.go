@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -63,7 +64,7 @@ func (t *teller) Handle(_ context.Context, r slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (t *teller) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &teller{story: t.story, who: t.who, with: append(t.with[:len(t.with):len(t.with)], attrs...)}
+	return &teller{story: t.story, who: t.who, with: append(slices.Clip(t.with), attrs...)}
 }
 
 // WithGroup implements slog.Handler; nobody here uses groups.

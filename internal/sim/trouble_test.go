@@ -22,16 +22,26 @@ var troubles []trouble
 
 func init() { //nolint:gochecknoinits // it breaks the cycle between plans and worlds
 	troubles = []trouble{
-		{"kill a worker", killWorker}, {"kill a worker", killWorker}, {"kill a worker at a step", killAtStep}, {"kill a worker at a step", killAtStep},
+		{"kill a worker", killWorker},
+		{"kill a worker", killWorker},
 		{"kill a worker at a step", killAtStep},
-		{"stop a worker", stopWorker}, {"another worker joins", joinWorker}, {"freeze a worker", freezeWorker}, {"freeze a worker", freezeWorker},
-		{"requests linger", linger}, {"cut connections", cutConnections},
+		{"kill a worker at a step", killAtStep},
+		{"kill a worker at a step", killAtStep},
+		{"stop a worker", stopWorker},
+		{"another worker joins", joinWorker},
+		{"freeze a worker", freezeWorker},
+		{"freeze a worker", freezeWorker},
+		{"requests linger", linger},
+		{"cut connections", cutConnections},
 		{"leaders move", func(w *world, _ *rand.Rand) { w.cluster.ShufflePartitionLeaders() }},
 		{"a partition moves", movePartition},
 		{"coordinators move", func(w *world, _ *rand.Rand) { w.cluster.RehashCoordinators() }},
-		{"a broker answers errors", brokerErrors}, {"a broker answers errors", brokerErrors},
-		{"the database is in a bad way", badDatabase}, {"the database is in a bad way", badDatabase},
-		{"a shard rolls over", rollShard}, {"a shard rolls over", rollShard},
+		{"a broker answers errors", brokerErrors},
+		{"a broker answers errors", brokerErrors},
+		{"the database is in a bad way", badDatabase},
+		{"the database is in a bad way", badDatabase},
+		{"a shard rolls over", rollShard},
+		{"a shard rolls over", rollShard},
 		{"compaction", func(w *world, _ *rand.Rand) { w.cluster.Compact() }},
 		{"poison", func(w *world, r *rand.Rand) {
 			if err := newApplication(w).poison(r); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -112,13 +113,13 @@ func (w *world) try(operation string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://database", bytes.NewReader(body)) //nolint:usetesting // none is needed
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://database", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	r.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
 	r.Header.Set("Authorization", "none is checked")
-	response, err := w.database.Transport().RoundTrip(r)
+	response, err := w.database.Transport().RoundTrip(r) //nolint:bodyclose // it is in memory
 	if err != nil {
 		return err
 	}
@@ -210,9 +211,9 @@ func (w *world) workers() []*process {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var all []*process
-	for i := len(w.everyone) - 1; i >= 0; i-- { // in the order of their starts, for the sake of repetition
+	for _, one := range slices.Backward(w.everyone) { // in the order of their starts, for the sake of repetition
 		for _, p := range w.seats {
-			if p == w.everyone[i] {
+			if p == one {
 				all = append(all, p)
 			}
 		}
