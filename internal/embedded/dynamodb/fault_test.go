@@ -65,6 +65,9 @@ func TestThrottlingReasons(t *testing.T) {
 	require.Len(t, provisioned.ThrottlingReasons, 1)
 	require.Equal(t, "TableWriteKeyRangeThroughputExceeded", *provisioned.ThrottlingReasons[0].Reason)
 	require.Equal(t, arn, *provisioned.ThrottlingReasons[0].Resource)
+	require.Len(t, f.calls, 1)
+	require.Contains(t, f.calls[0].Agent, "aws-sdk-go-v2/")
+	f.calls[0].Agent = ""
 	require.Equal(t, []dynamodb.Call{{Operation: "PutItem", Table: "orders", Key: `{"pk":{"S":"a"},"sk":{"N":"1"}}`}}, f.calls)
 
 	f.set(always(dynamodb.Fault{Refuse: dynamodb.ThrottledOnDemand("TableWriteMaxOnDemandThroughputExceeded", arn)}))
