@@ -435,11 +435,14 @@ func TestLatestIsNeverAsked(t *testing.T) {
 		log := &checkpointtest.Log{}
 		_, err := capture.Start(t.Context(), stream, checkpoint.NewFacts(log, "create", time.Minute), 1)
 		require.NoError(t, err)
+		var mu sync.Mutex // the shards are published at the same time
 		published := map[string]bool{}
 		run := func(name string, during func()) {
 			worker := capture.New(capture.Config{
-				Stream: stream, Watch: fresh{}, Generation: 1, Lineage: time.Second, Facts: checkpoint.NewFacts(log, name, time.Minute),
+				Stream: stream, Watch: fresh{}, Generation: 1, Grace: time.Minute, Lineage: time.Second, Facts: checkpoint.NewFacts(log, name, time.Minute),
 				Publish: func(_ context.Context, records []events.Record) error {
+					mu.Lock()
+					defer mu.Unlock()
 					for _, r := range records {
 						version, _ := r.Header(events.HeaderVersion)
 						published[string(r.Key)+version] = true
