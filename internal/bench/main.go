@@ -3,7 +3,7 @@
 // parts, in turns, and what arrived is counted after every run.
 //
 //	snapshot        snapshot.Worker           Scan, then kafka-go's Writer
-//	apply-snapshot  apply.Worker              kafka-go's Reader, then BatchWriteItem without a condition
+//	apply-snapshot  apply.Worker              kafka-go's Reader, then BatchExecuteStatement, an INSERT a row
 //	apply-live      apply.Worker              kafka-go's Reader, then PutItem if the stored version is lower
 //	capture         capture.Worker            GetRecords, then kafka-go's Writer
 //
@@ -27,7 +27,7 @@ import (
 // command is the flags.
 type command struct {
 	Rounds int      `default:"5" help:"Counted rounds of each pair; one more before them is not counted."`
-	Rows   int      `default:"20000" help:"Rows of a run."`
+	Rows   int      `default:"60000" help:"Rows of a run."`
 	Pair   []string `help:"Only these pairs: snapshot, apply-snapshot, apply-live, capture."`
 	Cities string   `default:"testdata/cities.jsonl.gz" help:"Where the rows come from."`
 	JSON   bool     `help:"Print the results, each round too, as JSON."`

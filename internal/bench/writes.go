@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	kafkago "github.com/segmentio/kafka-go"
@@ -17,34 +20,51 @@ type bareTable struct {
 	name   string
 }
 
-// batchSize is the most items of one BatchWriteItem.
+// batchSize is the most statements of one BatchExecuteStatement.
 const batchSize = 25
 
-// bareBatches writes what there is, up to a full batch, and what a batch left again. A BatchWriteItem has no condition:
-// this is the fastest way, and not one that leaves newer rows alone.
+// bareBatches inserts what there is, up to a full batch.
 func bareBatches(ctx context.Context, t bareTable, messages <-chan kafkago.Message, wrote func(int)) error {
 	for {
 		batch := take(ctx, messages)
 		if len(batch) == 0 {
 			return nil
 		}
-		requests := make([]types.WriteRequest, len(batch))
+		statements := make([]types.BatchStatementRequest, len(batch))
 		for i, m := range batch {
 			row, err := item(m.Value)
 			if err != nil {
 				return err
 			}
-			requests[i].PutRequest = &types.PutRequest{Item: row}
+			statements[i] = t.insert(row)
 		}
-		for len(requests) > 0 {
-			answer, err := t.client.BatchWriteItem(ctx, &sdk.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{t.name: requests}})
-			if err != nil {
-				return unlessEnded(ctx, err)
+		answer, err := t.client.BatchExecuteStatement(ctx, &sdk.BatchExecuteStatementInput{Statements: statements})
+		if err != nil {
+			return unlessEnded(ctx, err)
+		}
+		for _, r := range answer.Responses {
+			if r.Error != nil && r.Error.Code != types.BatchStatementErrorCodeEnumDuplicateItem {
+				return fmt.Errorf("insert: %s: %s", r.Error.Code, aws.ToString(r.Error.Message))
 			}
-			requests = answer.UnprocessedItems[t.name]
 		}
 		wrote(len(batch))
 	}
+}
+
+// insert is the statement that writes a row if its key is absent.
+func (t bareTable) insert(row map[string]types.AttributeValue) types.BatchStatementRequest {
+	var text strings.Builder
+	text.WriteString(`INSERT INTO "` + t.name + `" VALUE {`)
+	parameters := make([]types.AttributeValue, 0, len(row))
+	for name, value := range row {
+		if len(parameters) > 0 {
+			text.WriteByte(',')
+		}
+		text.WriteString(`'` + name + `':?`)
+		parameters = append(parameters, value)
+	}
+	text.WriteByte('}')
+	return types.BatchStatementRequest{Statement: new(text.String()), Parameters: parameters}
 }
 
 // take waits for one message and takes up to a batch of those that are there; none when ctx has ended.
