@@ -141,6 +141,7 @@ func (w *worker) capture(ctx context.Context) error {
 		GapAdvice: "begin a new generation with: " + w.restartCommand(),
 	})
 	return w.Kafka.Group(ctx, w.Config.Name+".capture", []string{w.Topics.Work}, func(ctx context.Context, a kafka.Assignment) error {
+		w.Logger.Info("capturing the shards of these parts of the work", "parts", len(a.Partitions[w.Topics.Work]), "of", created.WorkPartitions)
 		return reader.Run(ctx, a.Partitions[w.Topics.Work], created.WorkPartitions)
 	})
 }
@@ -156,6 +157,7 @@ func (w *worker) apply(ctx context.Context) error {
 		if err != nil || len(start) == 0 {
 			return waitIf(ctx, err)
 		}
+		w.Logger.Info("applying partitions", "snapshot", len(a.Partitions[w.Topics.Snapshot]), "live", len(a.Partitions[w.Topics.Live]), "of", total)
 		units := w.Config.Apply.MaxWriteUnits * float64(len(start)) / float64(total)
 		worker := apply.New(apply.Config{
 			Log: w.Kafka, Target: w.target(), DeadLetter: w.Kafka.DeadLetter(w.Topics.DLQ), Rules: w.rules(), Schema: created.KeySchema,
