@@ -172,7 +172,7 @@ const (
 	region = "us-east-1"
 	shards = 4 // of the stream at its beginning; they split on the way
 	// grace is short: the sweep waits for it, and a worker may be cut off from the control log for half of it.
-	grace = 10 * time.Second
+	grace = 8 * time.Second
 	// copying is how long the snapshot is to take, about: time for changes to meet it.
 	copying = 10 * time.Second
 	// itemUnits is what reading an item costs, in units of 4 KB.
