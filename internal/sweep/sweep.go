@@ -344,9 +344,9 @@ func (s *Sweep) unchanged(ctx context.Context) error {
 	s.looked = began
 	switch {
 	case state.Generation() != s.first.Generation():
-		return errors.New("a new generation began during the sweep; start the sweep again when it is closed")
+		return &fault.Error{Class: fault.Fatal, Reason: "overtaken", What: "a new generation began during the sweep", Advice: "start the sweep again when it is closed"}
 	case state.Replays != s.first.Replays:
-		return errors.New("a replay began during the sweep; start the sweep again when it has been applied")
+		return &fault.Error{Class: fault.Fatal, Reason: "overtaken", What: "a replay began during the sweep", Advice: "start the sweep again when it has been applied"}
 	}
 	return nil
 }
