@@ -52,7 +52,6 @@ func (c *Client) Group(ctx context.Context, id string, topics []string, work fun
 }
 
 func (c *Client) generations(ctx context.Context, group *kafkago.ConsumerGroup, id string, work func(context.Context, Assignment) error) error {
-	wait := fault.Backoff()
 	for {
 		generation, err := group.Next(ctx)
 		switch {
@@ -60,18 +59,14 @@ func (c *Client) generations(ctx context.Context, group *kafkago.ConsumerGroup, 
 			return nil //nolint:nilerr // the end was asked for
 		case err != nil:
 			// A coordinator that loads, a broker that went away: the group goes on trying, so this does too.
-			// That the group has moved on only means to join again.
+			// That the group has moved on only means to join again. There is no wait here: kafka-go has its own, and while
+			// nobody asks for the next generation it does not join, so the others would wait for this member, give it up,
+			// and be given up by it in their turn.
 			if err := classify(err, "join group "+id); fault.Of(err) == fault.Fatal && !errors.Is(err, apply.ErrFenced) {
 				return err
 			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(wait.NextBackOff()):
-			}
 			continue
 		}
-		wait.Reset()
 		err = c.assigned(ctx, generation, id, work)
 		switch {
 		case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):

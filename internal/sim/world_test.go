@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/embedded/broker"
 	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
@@ -42,7 +43,7 @@ type world struct {
 	topics   kafka.Topics
 	model    *model
 	weather  *weather
-	sessions *sessions
+	groups   *broker.Groups
 	witness  *witness
 
 	broker *kafka.Client // the witness's and the application's own: it meets no faults of a process
@@ -54,6 +55,7 @@ type world struct {
 	interrupt func(*process, step, moment) bool // true kills
 
 	requests sync.WaitGroup // to the database, on their way
+	eternity *time.Timer
 
 	busy     sync.WaitGroup // what troubles have left for later
 	calmed   chan struct{}  // closed when the phase is over
@@ -73,14 +75,17 @@ func newWorld(t *testing.T, p plan) *world {
 		kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}),
 	)
 	require.NoError(t, err)
-	w.sessions = watchSessions(w)
 	w.database = embedded.New(embedded.Options{Shards: p.shards, Fault: w.weather.database})
 	w.createTables()
 	w.config, err = migration.Parse("migration.yaml", []byte(p.yaml(w.cluster.ListenAddrs())))
 	require.NoError(t, err)
 	w.broker, err = kafka.Open(kafka.Options{Brokers: w.cluster.ListenAddrs(), ClientID: "witness", Dial: w.wires.DialContext})
 	require.NoError(t, err)
-	w.sessions.begin()
+	w.groups = broker.WatchGroups(w.cluster, w.wires.DialContext, func(member, group string) {
+		w.story.tell("broker", "gives up %s of group %s, which is silent", member[:min(len(member), 16)], group)
+	})
+	// Fake time passes as long as anyone waits for anything, so without this a worker that never ends would hang the test.
+	w.eternity = time.AfterFunc(6*time.Hour, func() { panic("a worker does not end:\n" + w.story.String()) })
 	w.model = newModel(w)
 	w.witness = newWitness(w)
 	return w
@@ -257,6 +262,7 @@ func (w *world) close() {
 		w.fail("close: %v", err)
 	}
 	w.requests.Wait()
-	w.sessions.end()
+	w.eternity.Stop()
+	w.groups.Close()
 	w.cluster.Close()
 }

@@ -30,6 +30,7 @@ const (
 // Broker is a running broker.
 type Broker struct {
 	cluster *kfake.Cluster
+	groups  *Groups
 	lock    *os.File
 }
 
@@ -41,8 +42,7 @@ func Start(dir string) (*Broker, error) {
 		kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}),
 	}
 	if dir == "" {
-		cluster, err := kfake.NewCluster(options...)
-		return &Broker{cluster: cluster}, err
+		return run(options, nil)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, dataDir), 0o755); err != nil {
 		return nil, err
@@ -55,15 +55,22 @@ func Start(dir string) (*Broker, error) {
 	if port, ok := lastPort(dir); ok {
 		options = append(options, kfake.Ports(port))
 	}
-	cluster, err := kfake.NewCluster(options...)
+	b, err := run(options, lock)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start broker in %s: %w", dir, err), lock.Close())
 	}
-	b := &Broker{cluster: cluster, lock: lock}
 	if err := os.WriteFile(filepath.Join(dir, addressFile), []byte(b.Address()+"\n"), 0o644); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+func run(options []kfake.Opt, lock *os.File) (*Broker, error) {
+	cluster, err := kfake.NewCluster(options...)
+	if err != nil {
+		return nil, err
+	}
+	return &Broker{cluster: cluster, groups: WatchGroups(cluster, (&net.Dialer{}).DialContext, nil), lock: lock}, nil
 }
 
 // Address is where the broker listens, host:port.
@@ -71,6 +78,7 @@ func (b *Broker) Address() string { return b.cluster.ListenAddrs()[0] }
 
 // Close stops the broker and gives its directory free.
 func (b *Broker) Close() error {
+	b.groups.Close()
 	b.cluster.Close()
 	if b.lock == nil {
 		return nil
