@@ -38,6 +38,7 @@ type phase struct {
 	length time.Duration
 	sweep  bool // a sweep is under way meanwhile, and has come to its end at the quiet point
 	replay bool // everything is applied again before it begins
+	gap    bool // nobody captures for a while before it begins, and the stream forgets what happened then
 	events []happening
 }
 
@@ -80,6 +81,9 @@ func planOf(seed uint64) plan {
 	}
 	if r.IntN(4) == 0 {
 		p.phases = append(p.phases, phase{length: time.Duration(1+r.IntN(10)) * time.Second, replay: true, sweep: r.IntN(2) == 0})
+	}
+	if p.from == apply.FromStream && r.IntN(4) == 0 {
+		p.phases = append(p.phases, phase{length: time.Duration(5+r.IntN(20)) * time.Second, gap: true, sweep: r.IntN(3) == 0})
 	}
 	for i := range p.phases {
 		p.phases[i].events = happenings(r, p.phases[i].length, 1+r.IntN(8))

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
@@ -23,7 +24,10 @@ func (w *world) play() {
 		w.supervise(streamer)
 	}
 	for n, ph := range w.plan.phases {
-		w.story.tell("phase", "%d: %s, sweep %t, replay %t", n+1, ph.length, ph.sweep, ph.replay)
+		w.story.tell("phase", "%d: %s, sweep %t, replay %t, gap %t", n+1, ph.length, ph.sweep, ph.replay, ph.gap)
+		if ph.gap {
+			w.lose(app)
+		}
 		w.phase(app, ph)
 		w.rest()
 		if ph.sweep && !w.failed() {
@@ -47,6 +51,9 @@ func (w *world) phase(app *application, ph phase) {
 	}
 	if ph.replay {
 		w.later(time.Duration(random(w.plan.seed, "replay").Int64N(int64(ph.length))), w.replay)
+	}
+	if ph.gap {
+		w.later(time.Duration(random(w.plan.seed, "restart").Int64N(int64(ph.length))), w.restart)
 	}
 	began := time.Now()
 	for _, h := range ph.events {
@@ -98,15 +105,7 @@ func (w *world) sweep() {
 
 // replay stops the streamers, sets everything back to the start, and lets them run again.
 func (w *world) replay() {
-	w.mu.Lock()
-	var streamers []*seat
-	for s := range w.seats {
-		if s.role == streamer {
-			streamers = append(streamers, s)
-		}
-	}
-	w.mu.Unlock()
-	w.vacate(streamers...)
+	w.vacate(w.seated(streamer)...)
 	w.witness.replay()
 	for again := 0; ; again++ {
 		p := w.launch(replayer)
@@ -128,13 +127,63 @@ func (w *world) replay() {
 	}
 }
 
+// lose lets the stream forget what the application does while nobody captures. Streamers start again, and stop at the gap.
+func (w *world) lose(app *application) {
+	w.vacate(w.seated(streamer)...)
+	w.witness.audit()
+	app.run(3 * time.Second)
+	w.witness.audit()
+	if err := w.database.SplitAll(oldTable); err != nil {
+		w.fail("split: %v", err)
+	}
+	w.database.TrimBefore(time.Now())
+	w.story.tell("world", "the stream has forgotten all that happened")
+	for range w.plan.writers {
+		w.supervise(streamer)
+	}
+}
+
+// restart begins a new generation, and starts snapshot workers for it. When no gap is recorded yet, because the
+// streamers have not come that far or nothing happened in it, it is done all the same in the end.
+func (w *world) restart() {
+	for again := 0; ; again++ {
+		w.force = again > 10
+		p := w.launch(restarter)
+		w.mu.Lock()
+		w.everyone = append(w.everyone, p)
+		w.mu.Unlock()
+		select {
+		case <-p.done:
+		case <-p.network.dead:
+		}
+		if !p.killed() && p.err == nil {
+			break
+		}
+		if again > 200 {
+			w.fail("restart: %v", p.err)
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	for range w.plan.copiers {
+		w.supervise(copier)
+	}
+}
+
 // leave stops all workers.
 func (w *world) leave() {
+	w.vacate(w.seated(streamer, copier, capturer, applier)...)
+}
+
+// seated are the seats of these roles.
+func (w *world) seated(roles ...role) []*seat {
 	w.mu.Lock()
-	var seats []*seat
+	defer w.mu.Unlock()
+	var all []*seat
 	for s := range w.seats {
-		seats = append(seats, s)
+		if slices.Contains(roles, s.role) {
+			all = append(all, s)
+		}
 	}
-	w.mu.Unlock()
-	w.vacate(seats...)
+	return all
 }

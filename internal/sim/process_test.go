@@ -18,13 +18,14 @@ import (
 type role string
 
 const (
-	creator  role = "create"
-	copier   role = "snapshot"
-	streamer role = "streamer"
-	capturer role = "capture" // half of a streamer
-	applier  role = "apply"   // the other half
-	sweeper  role = "sweep"
-	replayer role = "replay"
+	creator   role = "create"
+	copier    role = "snapshot"
+	streamer  role = "streamer"
+	capturer  role = "capture" // half of a streamer
+	applier   role = "apply"   // the other half
+	sweeper   role = "sweep"
+	replayer  role = "replay"
+	restarter role = "restart"
 )
 
 // process is one run of a command, with a network of its own.
@@ -81,6 +82,8 @@ func (p *process) run(ctx context.Context, w *world) (err error) {
 		p.removed, err = assembly.Sweep(ctx, w.config, assembly.SweepOptions{
 			FallbackReadsOff: true, Say: func(text string) { w.story.tell(p.name, "%s", text) }, Logger: logger,
 		})
+	case restarter:
+		_, err = assembly.Restart(ctx, w.config, assembly.RestartOptions{Force: w.force, Logger: logger})
 	case replayer:
 		err = assembly.Replay(ctx, w.config, logger)
 	}
@@ -111,14 +114,14 @@ func (p *process) killed() bool {
 }
 
 // excused reports whether a process may end with this error when things go wrong around it: it was killed, it could
-// not read the control log for too long, something outside stayed away for longer than a command waits, or a replay
-// or a new generation has made a sweep begin again.
+// not read the control log for too long, something outside stayed away for longer than a command waits, a replay or a
+// new generation has made a sweep begin again, or the stream has a gap that the world has made.
 func (p *process) excused() bool {
 	if p.err == nil || p.killed() {
 		return true
 	}
 	e, ok := errors.AsType[*fault.Error](p.err)
-	return ok && (e.Reason == "control-unread" || e.Reason == "overtaken" || e.Class == fault.Retry) || errors.Is(p.err, context.DeadlineExceeded) || errors.Is(p.err, io.ErrUnexpectedEOF)
+	return ok && (e.Reason == "control-unread" || e.Reason == "overtaken" || e.Reason == "gap" || e.Class == fault.Retry) || errors.Is(p.err, context.DeadlineExceeded) || errors.Is(p.err, io.ErrUnexpectedEOF)
 }
 
 // seat is a place where a worker is to run: whoever ends there is followed by another, as a supervisor does it.
@@ -137,12 +140,12 @@ func (w *world) supervise(r role) *seat {
 		defer close(s.ended)
 		for {
 			p := w.launch(r)
-			w.seated(s, p)
+			w.seat(s, p)
 			select {
 			case <-s.leave:
 				p.stop()
 				<-p.done
-				w.seated(s, nil)
+				w.seat(s, nil)
 				return
 			case <-p.network.dead:
 			case <-p.done:
@@ -150,14 +153,14 @@ func (w *world) supervise(r role) *seat {
 					w.fail("%s ended: %v", p.name, p.err)
 				}
 				if p.role == copier && p.err == nil && !p.asked.Load() {
-					w.seated(s, nil)
+					w.seat(s, nil)
 					return // the snapshot is closed
 				}
 			}
 			select {
 			case <-time.After(s.pause):
 			case <-s.leave:
-				w.seated(s, nil)
+				w.seat(s, nil)
 				return
 			}
 		}
@@ -165,8 +168,8 @@ func (w *world) supervise(r role) *seat {
 	return s
 }
 
-// seated notes who sits where; nil for nobody. Those who went before may still be on their way to the end.
-func (w *world) seated(s *seat, p *process) {
+// seat notes who sits where; nil for nobody. Those who went before may still be on their way to the end.
+func (w *world) seat(s *seat, p *process) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if p == nil {

@@ -46,11 +46,11 @@ func (w *world) unsettled(ctx context.Context, since time.Time) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	if state.Phase() != checkpoint.Streaming {
-		return "the close", nil
+	if phase := state.Phase(); phase != checkpoint.Streaming {
+		return "the end of " + string(phase), nil
 	}
 	if w.plan.from == apply.FromStream {
-		what, err := w.uncaptured(ctx, since)
+		what, err := w.uncaptured(ctx, state.Generation(), since)
 		if what != "" || err != nil {
 			return what, err
 		}
@@ -72,7 +72,7 @@ func (w *world) unsettled(ctx context.Context, since time.Time) (string, error) 
 }
 
 // uncaptured asks the stream itself which shards there are: a fact can only speak of those that capture knows.
-func (w *world) uncaptured(ctx context.Context, since time.Time) (string, error) {
+func (w *world) uncaptured(ctx context.Context, generation uint32, since time.Time) (string, error) {
 	facts, err := w.witness.facts(ctx)
 	if err != nil {
 		return "", err
@@ -81,7 +81,7 @@ func (w *world) uncaptured(ctx context.Context, since time.Time) (string, error)
 	if err != nil {
 		return "", err
 	}
-	known := facts.Shards(1)
+	known := facts.Shards(generation)
 	for _, s := range shards {
 		f, ok := known[s.ID]
 		switch {
@@ -136,7 +136,7 @@ func (w *world) verifyDead() {
 			if poison || tooBig {
 				at := place(r.Topic, r.Partition, r.Offset)
 				may[at] = true
-				want[at] = r.Topic != w.topics.Snapshot || !state.PastClose(r.Partition, r.Offset) // else it may be dropped
+				want[at] = !w.witness.droppable(r, state)
 			}
 		}
 	}

@@ -31,7 +31,10 @@ type witness struct {
 	segments  map[int]checkpoint.SegmentFact            // the furthest that a fresh reader has seen
 	shards    map[string]checkpoint.ShardFact
 
-	replaying bool // everything is applied again: a swept row may come and go until that is done
+	generation uint32             // whose facts these are
+	closed     []checkpoint.State // of the generations before, at their ends
+	latest     checkpoint.State
+	replaying  bool // everything is applied again: a swept row may come and go until that is done
 }
 
 // entry is the history of one key in the new table.
@@ -90,6 +93,17 @@ func (v *witness) look(ctx context.Context) error {
 	if err := v.read(ctx); err != nil {
 		return err
 	}
+	state, err := v.state(ctx)
+	if err != nil || state.Generation() == 0 {
+		return err
+	}
+	if state.Generation() != v.generation {
+		if v.generation != 0 {
+			v.closed = append(v.closed, v.latest)
+		}
+		v.generation, v.segments, v.shards = state.Generation(), map[int]checkpoint.SegmentFact{}, map[string]checkpoint.ShardFact{}
+	}
+	v.latest = state
 	v.checkFacts(facts)
 	return v.checkCommitted(ctx, committed)
 }
@@ -269,14 +283,14 @@ func (v *witness) removed(key events.Key, e *entry) {
 
 // checkFacts: no fact regresses for a fresh reader, and none says more than what is published.
 func (v *witness) checkFacts(facts *checkpoint.Facts) {
-	for _, f := range facts.Segments(1) {
+	for _, f := range facts.Segments(v.generation) {
 		was := v.segments[f.Segment]
 		if f.Pages < was.Pages || was.Done && !f.Done {
 			v.world.fail("invariant 6: segment %d went back from %+v to %+v", f.Segment, was, f)
 		}
 		v.segments[f.Segment] = f
 	}
-	now := facts.Shards(1)
+	now := facts.Shards(v.generation)
 	for id, was := range v.shards {
 		if f := now[id]; f.Position < was.Position || was.Done && !f.Done {
 			v.world.fail("invariant 6: shard %s went back from %+v to %+v", id, was, f)
@@ -291,7 +305,10 @@ func (v *witness) checkFacts(facts *checkpoint.Facts) {
 			if c.Position > f.Position && !f.Done {
 				break
 			}
-			version := events.Version{Generation: 1, Class: events.Live, Position: c.Position}
+			if c.Position < f.Start {
+				continue // it is older than the generation, whose snapshot has it
+			}
+			version := events.Version{Generation: v.generation, Class: events.Live, Position: c.Position}
 			if !v.published[string(c.Key)+version.String()] {
 				v.world.fail("invariant 2: the fact of shard %s says %s (done %t), and %s of %s is not in the live topic",
 					id, f.Position.Number(), f.Done, c.Position.Number(), c.Key)
@@ -342,7 +359,7 @@ func (v *witness) dead() map[string]bool {
 }
 
 func (v *witness) durable(r events.Record, state checkpoint.State, dead map[string]bool) bool {
-	if r.Topic == v.world.topics.Snapshot && state.PastClose(r.Partition, r.Offset) || dead[place(r.Topic, r.Partition, r.Offset)] {
+	if v.droppable(r, state) || dead[place(r.Topic, r.Partition, r.Offset)] {
 		return true
 	}
 	if _, poison := r.Header(headerPoison); poison {
@@ -354,6 +371,21 @@ func (v *witness) durable(r events.Record, state checkpoint.State, dead map[stri
 	}
 	version, hasVersion := v.version(r)
 	return !hasVersion || v.world.plan.from == apply.FromNone || v.world.model.owned[string(r.Key)] != "" || e.ever.Compare(version) >= 0
+}
+
+// droppable reports whether an applier may have left a record out: it is of a generation before, whose place the
+// snapshot of the current one has taken, or came after the close of its own, or of one before if it does not say.
+func (v *witness) droppable(r events.Record, state checkpoint.State) bool {
+	_, says := r.Header(events.HeaderVersion)
+	version, valid := v.version(r)
+	if says && valid && version.Generation < state.Generation() {
+		return true
+	}
+	if r.Topic != v.world.topics.Snapshot {
+		return false
+	}
+	return state.PastClose(r.Partition, r.Offset) || !(says && valid) &&
+		slices.ContainsFunc(v.closed, func(s checkpoint.State) bool { return s.PastClose(r.Partition, r.Offset) })
 }
 
 // version is the one that a record carries or that its place gives it.
