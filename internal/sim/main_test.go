@@ -20,11 +20,3 @@ func TestMain(m *testing.M) {
 	compress.Codecs[compress.Zstd] = plain{}
 	goleak.VerifyTestMain(m)
 }
-
-// asked skips a test unless simulated migrations are asked for: they are not a part of the ordinary tests.
-func asked(t *testing.T) {
-	t.Helper()
-	if os.Getenv("CROSSFADE_SIM") != "1" {
-		t.Skip("set CROSSFADE_SIM=1, or use make sim")
-	}
-}

@@ -99,6 +99,17 @@ func (n *network) delay(d time.Duration) {
 	n.linger = d
 }
 
+// travel is how long a request takes to arrive: mostly nothing worth speaking of, sometimes longer than others that were
+// sent after it.
+func (n *network) travel(s step) time.Duration {
+	dice := n.to.weather.dice("travel " + n.agent + string(s))
+	most := [...]time.Duration{
+		time.Millisecond, 3 * time.Millisecond, 10 * time.Millisecond, 10 * time.Millisecond,
+		30 * time.Millisecond, 30 * time.Millisecond, 100 * time.Millisecond, 700 * time.Millisecond,
+	}[dice%8]
+	return time.Duration(dice / 8 % uint64(most))
+}
+
 // gate returns once the network is not held, or an error when the process is dead or gave up meanwhile.
 func (n *network) gate(giveUp <-chan struct{}, deadline time.Time) error {
 	for {
@@ -216,6 +227,10 @@ func (c *conn) send(frame []byte) error {
 	if err := c.network.step(s, before); err != nil {
 		return err
 	}
+	// Only what kafka-go sends without a lock may take its time: fake time stands still while anyone waits for a lock.
+	if strings.HasPrefix(string(s), "produce") {
+		time.Sleep(c.network.travel(s))
+	}
 	c.mu.Lock()
 	c.asked[int32(binary.BigEndian.Uint32(frame[8:]))] = s
 	c.mu.Unlock()
@@ -325,6 +340,7 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	n.mu.Lock()
 	linger := n.linger
 	n.mu.Unlock()
+	linger += n.travel(s)
 	answers := make(chan answer, 1)
 	n.to.requests.Go(func() {
 		time.Sleep(linger)

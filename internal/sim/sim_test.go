@@ -16,7 +16,6 @@ var (
 
 // TestSeeds plays many seeds.
 func TestSeeds(t *testing.T) {
-	asked(t)
 	for seed := *firstFlag; seed < *firstFlag+*seedsFlag; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -27,7 +26,6 @@ func TestSeeds(t *testing.T) {
 
 // TestSeed plays one seed and prints its story.
 func TestSeed(t *testing.T) {
-	asked(t)
 	if *seedFlag == 0 {
 		t.Skip("say which: -seed=1234")
 	}

@@ -81,7 +81,6 @@ func (d durable) name(m moment) string {
 
 // TestEveryStepInterrupted kills the worker at one step of the table at a time.
 func TestEveryStepInterrupted(t *testing.T) {
-	asked(t)
 	for _, d := range durables {
 		for _, m := range []moment{before, after} {
 			t.Run(d.name(m), func(t *testing.T) {
@@ -95,7 +94,6 @@ func TestEveryStepInterrupted(t *testing.T) {
 
 // TestAllStepsInterrupted does it to one migration, one step after the other.
 func TestAllStepsInterrupted(t *testing.T) {
-	asked(t)
 	var all []*interruption
 	allowed := repeats{}
 	for _, d := range durables {

@@ -48,6 +48,14 @@ func (w *weather) bad() bool {
 	return w.now != climate{}
 }
 
+// dice is a number for the next call of this kind.
+func (w *weather) dice(kind string) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.climbs[kind]++
+	return hash(w.seed, kind, fmt.Sprint(w.climbs[kind]))
+}
+
 // roll throws a die of a hundred sides for the next call of this kind.
 func (w *weather) roll(kind string) (climate, func(percent int) bool) {
 	w.mu.Lock()

@@ -263,6 +263,7 @@ func (w *world) close() {
 		w.fail("close: %v", err)
 	}
 	w.requests.Wait()
+	time.Sleep(time.Second) // what goes to a broker arrives too, though nobody waits for it
 	w.eternity.Stop()
 	w.groups.Close()
 	w.cluster.Close()

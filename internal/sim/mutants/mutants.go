@@ -1,0 +1,30 @@
+package main
+
+// mutants are the guards that may be taken away, in the order of a row's way.
+var mutants = []mutant{
+	{
+		"capture.fact-before-publish", "internal/capture/reader.go",
+		"		err = r.publish(ctx, page.Changes)\n",
+		"		if len(page.Changes) > 0 {\n			early := r.fact\n			early.Position = page.Changes[len(page.Changes)-1].Position\n" +
+			"			_ = r.write(ctx, early)\n		}\n		err = r.publish(ctx, page.Changes)\n",
+	},
+	{"capture.child-before-parent", "internal/capture/plan.go", "return s.Parent == \"\" || known && (parent.Done || parent.Before)", "return s.Parent == \"\" || known && parent != checkpoint.ShardFact{}"},
+	{"capture.skip-gap", "internal/capture/reader.go", "Oldest: r.seenEmpty()}", "Oldest: true}"},
+	{"capture.latest", "internal/capture/reader.go", "			iterator = \"\" // a new one, from the last position that was published; in a moment, for it may be refused too\n", "			r.fact.Position = events.PositionAt(1 << 62)\n			iterator = \"\"\n"},
+	{"capture.bad-dropped", "internal/capture/reader.go", "				return r.DeadLetter(ctx, c.Raw, c.Bad, r.fact.Shard)\n", "				return nil\n"},
+	{"snapshot.fact-before-ack", "internal/snapshot/worker.go", "			if err := w.publish(ctx, segment, page); err != nil {\n				return err\n			}\n", "			pen.Put(strconv.Itoa(segment), fact)\n			if err := w.publish(ctx, segment, page); err != nil {\n				return err\n			}\n"},
+	{"frontier.highest", "internal/checkpoint/frontier.go", "for f.first < len(f.pending) && f.pending[f.first].finished {", "for f.first < len(f.pending) && (f.pending[f.first].finished || f.pending[len(f.pending)-1].finished) {"},
+	{"target.unconditional", "internal/dynamodb/target.go", `"attribute_not_exists(#k) OR #v < :v"`, `"attribute_not_exists(#k) OR #v < :v OR #v > :v"`},
+	{"target.or-equal", "internal/dynamodb/target.go", `"attribute_not_exists(#k) OR #v < :v"`, `"attribute_not_exists(#k) OR #v <= :v"`},
+	{"apply.past-close", "internal/apply/decide.go", "		return events.PastClose ", "		return \"\" "},
+	{"apply.old-generation", "internal/apply/decide.go", "		return events.OldGeneration, nil\n", "		return e, \"\", nil\n"},
+	{"watch.always-fresh", "internal/checkpoint/watch.go", "	if age > w.limit {", "	if age > 1000*w.limit {"},
+	{"sweep.no-grace", "internal/sweep/sweep.go", "	case <-time.After(s.Grace):", "	case <-time.After(0):"},
+	{"sweep.no-fact", "internal/sweep/guards.go", "		if why, ok := settled.covers(m, state.Generation()); !ok {\n			return why\n		}\n", "		_ = m\n"},
+	{"sweep.live-uncommitted", "internal/sweep/guards.go", "	return behind(logs.LiveCommitted, w.LiveEnds, \"live\")", "	return \"\""},
+	{"sweep.snapshot-uncommitted", "internal/sweep/guards.go", "	if text := behind(logs.SnapshotCommitted, state.Closed.Ends, \"snapshot\"); text != \"\" {", "	if text := \"\"; text != \"\" {"},
+	{"search.no-lookup", "internal/snapshot/vanished.go", "return Suspect(item, current) && !atSource", "return Suspect(item, current)"},
+	{"search.nothing", "internal/snapshot/vanished.go", "return Suspect(item, current) && !atSource", "return false"},
+	{"search.unapplied", "internal/snapshot/vanished.go", "	if missing > 0 {", "	if missing > 1<<40 {"},
+	{"facts.shortest", "internal/checkpoint/fact.go", "boolCompare(f.Done, o.Done),\n		cmp.Compare(f.Position, o.Position)", "boolCompare(f.Done, o.Done),\n		cmp.Compare(o.Position, f.Position)"},
+}
