@@ -17,6 +17,7 @@ type application struct {
 	*world
 	random *rand.Rand
 	serial int
+	slow   bool
 }
 
 func newApplication(w *world) *application {
@@ -26,7 +27,11 @@ func newApplication(w *world) *application {
 // run makes changes for a while.
 func (a *application) run(length time.Duration) {
 	for end := time.Now().Add(length); ; {
-		time.Sleep(time.Duration(1 + a.random.Int64N(int64(a.plan.pause))))
+		pause := a.plan.pause
+		if a.slow {
+			pause = max(pause, time.Second)
+		}
+		time.Sleep(time.Duration(1 + a.random.Int64N(int64(pause))))
 		if time.Now().After(end) {
 			return
 		}

@@ -36,6 +36,7 @@ type plan struct {
 // phase is a time with the application and the weather, and a quiet point at its end.
 type phase struct {
 	length time.Duration
+	slow   bool // the application makes a change now and then only
 	sweep  bool // a sweep is under way meanwhile, and has come to its end at the quiet point
 	replay bool // everything is applied again before it begins
 	gap    bool // nobody captures for a while before it begins, and the stream forgets what happened then
@@ -86,7 +87,13 @@ func planOf(seed uint64) plan {
 		p.phases = append(p.phases, phase{length: time.Duration(5+r.IntN(20)) * time.Second, gap: true, sweep: r.IntN(3) == 0})
 	}
 	for i := range p.phases {
-		p.phases[i].events = happenings(r, p.phases[i].length, 1+r.IntN(8))
+		ph := &p.phases[i]
+		n := 1 + r.IntN(8)
+		if ph.sweep && r.IntN(2) == 0 {
+			// Long enough for the sweep to remove markers while things go wrong.
+			ph.slow, ph.length, n = true, 2*p.grace+time.Duration(r.Int64N(int64(p.grace))), 2*n
+		}
+		ph.events = happenings(r, ph.length, n)
 	}
 	return p
 }
@@ -95,7 +102,8 @@ func planOf(seed uint64) plan {
 func happenings(r *rand.Rand, length time.Duration, n int) []happening {
 	all := make([]happening, n)
 	for i := range all {
-		all[i] = happening{at: time.Duration(r.Int64N(int64(length))), what: troubles[r.IntN(len(troubles))].name, dice: r.Uint64()}
+		within := pick(r, length, length, length, 2*time.Second) // much is decided at the start: the snapshot is short
+		all[i] = happening{at: time.Duration(r.Int64N(int64(min(within, length)))), what: troubles[r.IntN(len(troubles))].name, dice: r.Uint64()}
 	}
 	slices.SortFunc(all, func(a, b happening) int { return int(a.at - b.at) })
 	return all

@@ -45,6 +45,7 @@ func (w *world) play() {
 // phase lets the application and the troubles go on together, and then makes the weather fine.
 func (w *world) phase(app *application, ph phase) {
 	w.calmed = make(chan struct{})
+	app.slow = ph.slow
 	w.busy.Go(func() { app.run(ph.length) })
 	if ph.sweep {
 		w.busy.Go(w.sweep)
@@ -53,7 +54,7 @@ func (w *world) phase(app *application, ph phase) {
 		w.later(time.Duration(random(w.plan.seed, "replay").Int64N(int64(ph.length))), w.replay)
 	}
 	if ph.gap {
-		w.later(time.Duration(random(w.plan.seed, "restart").Int64N(int64(ph.length))), w.restart)
+		w.later(time.Duration(random(w.plan.seed, "restart").Int64N(int64(3*time.Second))), w.restart)
 	}
 	began := time.Now()
 	for _, h := range ph.events {
