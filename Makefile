@@ -5,7 +5,7 @@ TOOL     := $(GO) tool -modfile=tools/go.mod
 N        ?= 50000
 SEED     ?= 1
 FUZZTIME ?= 20s
-PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -vE '/internal/(e2e|model)$$')
+PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -vE '/internal/(e2e|model|sim)$$')
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,8 @@ test: setup ## all tests, on real services too; brings what it needs
 	$(GO) vet ./...
 	CROSSFADE_SERVICES=1 $(GO) test -race -shuffle=on -timeout 15m $(PACKAGES)
 	$(GO) test ./internal/model
+	$(GO) test ./internal/sim -seeds=300
+	$(GO) test -race -run 'Seeds|AllSteps' ./internal/sim -seeds=10
 	CROSSFADE_SERVICES=1 $(GO) test -shuffle=on -timeout 25m -v ./internal/e2e
 
 setup: services-fetch python kcat
@@ -65,12 +67,15 @@ differential: services-fetch ## the embedded DynamoDB against DynamoDB Local, N 
 model: ## every interleaving within larger scopes; some minutes and gigabytes
 	CROSSFADE_DEEP=1 $(GO) test -timeout 60m -v ./internal/model
 
-SEEDS ?= 200
-sim: ## simulated migrations, one a seed (SEEDS=200), and every step interrupted
-	CROSSFADE_SIM=1 $(GO) test -timeout 60m ./internal/sim -seeds=$(SEEDS)
+SEEDS ?= 2000
+sim: ## simulated migrations, one a seed (SEEDS=2000), and every step interrupted
+	$(GO) test -timeout 60m ./internal/sim -seeds=$(SEEDS)
+
+mutants: ## damage the program in many places, and require that simulated migrations notice; some minutes
+	$(GO) run ./internal/sim/mutants
 
 bench: ## pairs with bare loops of the SDK and of kafka-go; ratios
 	$(GO) run ./internal/bench $(BENCHFLAGS)
 
-.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench model sim
+.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench model sim mutants
 .DEFAULT_GOAL := help

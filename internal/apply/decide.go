@@ -9,7 +9,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
-// LiveFrom says where live changes come from (DESIGN section 3).
+// LiveFrom says where live changes come from.
 type LiveFrom string
 
 // The three forms.
@@ -72,14 +72,14 @@ func (r Rules) Decide(d *events.Decoder, record events.Record, state checkpoint.
 // Overtaken is asked when a record is written: the close or a new generation may have come since it was decoded.
 func (r Rules) Overtaken(e events.Event, record events.Record, state checkpoint.State) Drop {
 	if e.Version.Generation < state.Generation() {
-		return events.OldGeneration // DESIGN section 6, 5: the new generation covers all of it
+		return events.OldGeneration // the new generation covers all of it
 	}
 	return r.pastClose(record, state)
 }
 
 func (r Rules) pastClose(record events.Record, state checkpoint.State) Drop {
 	if record.Topic == r.SnapshotTopic && state.PastClose(record.Partition, record.Offset) {
-		return events.PastClose // DESIGN section 6, 3: a zombie's
+		return events.PastClose // a zombie's
 	}
 	return ""
 }

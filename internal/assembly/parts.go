@@ -86,8 +86,7 @@ func (p *Parts) Close() error {
 	return all
 }
 
-// requestTimeout is the deadline of one request to a database: well under the grace, as the sweep's guards assume
-// (DESIGN section 6, 4c).
+// requestTimeout is the deadline of one request to a database: well under the grace, as the sweep's guards assume.
 func requestTimeout(grace time.Duration) time.Duration { return min(10*time.Second, grace/4) }
 
 func (p *Parts) table(ctx context.Context, side migration.DynamoDB) (*dynamodb.Table, error) {

@@ -12,7 +12,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
-// classify decides, once, what an error of the wire client or of the SDK means (DESIGN section 8). what says
+// classify decides, once, what an error of the wire client or of the SDK means. what says
 // what was tried, with the names that matter.
 func classify(err error, what string) error {
 	if err == nil {

@@ -25,6 +25,8 @@ type Options struct {
 	// SessionTimeout is how long a member may be silent before its partitions go to others; 0 is 10 s. Brokers
 	// refuse less than their group.min.session.timeout.ms, 6 s by default.
 	SessionTimeout time.Duration
+	// RequestTimeout is how long one request may take, from its beginning to its answer; 0 is 15 s.
+	RequestTimeout time.Duration
 	Logger         *slog.Logger // hears of what is tried again; nil is silence
 	// Dial, when set, replaces the network; for tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -32,9 +34,8 @@ type Options struct {
 
 // The deadlines of requests.
 const (
-	dialTimeout    = 5 * time.Second
-	requestTimeout = 15 * time.Second
-	fetchWait      = 500 * time.Millisecond // how long a broker may hold a fetch that finds nothing
+	dialTimeout = 5 * time.Second
+	fetchWait   = 500 * time.Millisecond // how long a broker may hold a fetch that finds nothing
 )
 
 // Client talks to one Kafka cluster. Safe for concurrent use.
@@ -50,6 +51,7 @@ func Open(o Options) (*Client, error) {
 		return nil, errors.New("kafka: no brokers")
 	}
 	o.SessionTimeout = cmp.Or(o.SessionTimeout, 10*time.Second)
+	o.RequestTimeout = cmp.Or(o.RequestTimeout, 15*time.Second)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	transport := &kafkago.Transport{
 		Dial: o.Dial, DialTimeout: dialTimeout, ClientID: o.ClientID, TLS: o.TLS, SASL: o.SASL,
@@ -57,7 +59,7 @@ func Open(o Options) (*Client, error) {
 	}
 	return &Client{
 		options: o, transport: transport,
-		client: &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Timeout: requestTimeout, Transport: transport},
+		client: &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Timeout: o.RequestTimeout, Transport: transport},
 	}, nil
 }
 
@@ -79,7 +81,7 @@ func (c *Client) dialer() *kafkago.Dialer {
 // replication to the brokers. The text says what was found.
 func (c *Client) Check(ctx context.Context, replication int) (string, error) {
 	var found string
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.options.RequestTimeout)
 	defer cancel()
 	response, err := c.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{}})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
-// classify decides, once, what an error of kafka-go means (DESIGN section 8). what says what was tried.
+// classify decides, once, what an error of kafka-go means. what says what was tried.
 func classify(err error, what string) error {
 	if err == nil {
 		return nil

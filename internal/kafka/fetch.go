@@ -32,7 +32,7 @@ func (c *Client) fetch(
 	ctx context.Context, from events.TopicPartition, offset int64, maxBytes int, isolation kafkago.IsolationLevel,
 ) (apply.Batch, bool, error) {
 	what := fmt.Sprintf("fetch %s@%d", from, offset)
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.options.RequestTimeout)
 	defer cancel()
 	answer, err := c.fetchOnce(ctx, from, offset, int32(min(maxBytes, math.MaxInt32)), isolation)
 	switch {
@@ -60,7 +60,7 @@ func (c *Client) fetchOnce(
 	ctx context.Context, from events.TopicPartition, offset int64, maxBytes int32, isolation kafkago.IsolationLevel,
 ) (*fetch.ResponsePartition, error) {
 	message, err := c.transport.RoundTrip(ctx, c.client.Addr, &fetch.Request{
-		ReplicaID: -1, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: maxBytes,
+		ReplicaID: -1, MaxWaitTime: int32(min(fetchWait, c.options.RequestTimeout/2).Milliseconds()), MinBytes: 1, MaxBytes: maxBytes,
 		IsolationLevel: int8(isolation), SessionID: -1, SessionEpoch: -1,
 		Topics: []fetch.RequestTopic{{
 			Topic: from.Topic,

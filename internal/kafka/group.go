@@ -26,7 +26,7 @@ type Assignment struct {
 
 // Commit implements apply.Commit for this assignment.
 func (a Assignment) Commit(ctx context.Context, progress map[events.TopicPartition]apply.Progress) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, a.client.options.RequestTimeout)
 	defer cancel()
 	return a.client.commit(ctx, a.group, a.member, a.generation, progress)
 }

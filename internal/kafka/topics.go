@@ -43,7 +43,7 @@ func entry(name, value string) kafkago.ConfigEntry {
 	return kafkago.ConfigEntry{ConfigName: name, ConfigValue: value}
 }
 
-// configs are the topics as DESIGN section 4 has them.
+// configs are the topics with what correctness needs of each.
 func (s TopicSpec) configs() []kafkago.TopicConfig {
 	// The broker's own default may be compaction, which would take rows.
 	forever := []kafkago.ConfigEntry{entry("cleanup.policy", "delete"), entry("retention.ms", "-1"), entry("retention.bytes", "-1")}

@@ -4,7 +4,8 @@
 // compared with a naive model, and a witness checks each write to it.
 //
 //	make sim SEEDS=1000
-//	CROSSFADE_SIM=1 go test ./internal/sim -run 'TestSeed$' -seed=17 -v      one seed again, with its story
+//	go test ./internal/sim -run 'TestSeed$' -seed=17 -v      one seed again, with its story
+//	make mutants                                             the program damaged, and what the simulation says to it
 //
 // The plan of a seed is always the same. The order in which goroutines run at one moment of the fake time is not, so a
 // seed may need to be played several times (-again) before a failure shows again.

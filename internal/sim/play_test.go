@@ -104,9 +104,10 @@ func (w *world) sweep() {
 	}
 }
 
-// replay stops the streamers, sets everything back to the start, and lets them run again.
+// replay stops whoever applies, sets everything back to the start, and lets them run again.
 func (w *world) replay() {
-	w.vacate(w.seated(streamer)...)
+	seats := w.seated(streamer, applier)
+	w.vacate(seats...)
 	w.witness.replay()
 	for again := 0; ; again++ {
 		p := w.launch(replayer)
@@ -123,8 +124,8 @@ func (w *world) replay() {
 		}
 		time.Sleep(2 * time.Second) // the sessions of killed members go on for a while
 	}
-	for range w.plan.writers {
-		w.supervise(streamer)
+	for _, s := range seats {
+		w.supervise(s.role)
 	}
 }
 

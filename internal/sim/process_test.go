@@ -117,7 +117,7 @@ func (p *process) killed() bool {
 // not read the control log for too long, something outside stayed away for longer than a command waits, a replay or a
 // new generation has made a sweep begin again, or the stream has a gap that the world has made.
 func (p *process) excused() bool {
-	if p.err == nil || p.killed() {
+	if p.killed() || p.err == nil {
 		return true
 	}
 	e, ok := errors.AsType[*fault.Error](p.err)

@@ -2,4 +2,4 @@
 
 package sim
 
-const defaultSeeds = 25
+const defaultSeeds = 20

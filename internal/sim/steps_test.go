@@ -165,7 +165,8 @@ func strike(interruptions []*interruption, p *process, s step, m moment) bool {
 	return false
 }
 
-// migrate is a migration from create to the end of a sweep; then it goes on, for a few rounds, while more is true.
+// migrate is a migration from create to the end of a sweep; then it goes on, for a few rounds, while more is true, and
+// applies everything again at the start of each.
 func (w *world) migrate(more func() bool) {
 	app := newApplication(w)
 	w.create()
@@ -173,6 +174,9 @@ func (w *world) migrate(more func() bool) {
 	w.supervise(capturer)
 	w.supervise(applier)
 	for round := 0; round == 0 || round < 4 && more() && !w.failed(); round++ {
+		if round > 0 {
+			w.replay() // there are no other rows to insert
+		}
 		app.run(3 * time.Second)
 		if err := w.database.SplitAll(oldTable); err != nil {
 			w.fail("split: %v", err)
