@@ -71,11 +71,15 @@ SEEDS ?= 2000
 sim: ## simulated migrations, one a seed (SEEDS=2000), and every step interrupted
 	$(GO) test -timeout 60m ./internal/sim -seeds=$(SEEDS)
 
+TORTURE ?= 10m
+torture: setup ## real processes on real services, killed, frozen and cut off for 10 minutes (TORTURE=10m SEED=n)
+	CROSSFADE_SERVICES=1 CROSSFADE_TORTURE=$(TORTURE) CROSSFADE_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -run TestTorture -v ./internal/e2e
+
 mutants: ## damage the program in many places, and require that simulated migrations notice; some minutes
 	$(GO) run ./internal/sim/mutants
 
 bench: ## pairs with bare loops of the SDK and of kafka-go; ratios
 	$(GO) run ./internal/bench $(BENCHFLAGS)
 
-.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench model sim mutants
+.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench model sim mutants torture
 .DEFAULT_GOAL := help

@@ -78,6 +78,12 @@ func (p *Process) Stop(patience time.Duration) error {
 	return errors.Join(fmt.Errorf("%s did not end within %s\n%s", p.Name, patience, p.log.last(errorBytes)), err, p.Kill())
 }
 
+// Pause freezes the process with SIGSTOP; it knows nothing of it, then or later.
+func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
+
+// Resume lets a frozen process go on.
+func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
+
 func (p *Process) signal(s syscall.Signal) error {
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("send %s to %s: %w", s, p.Name, err)

@@ -57,6 +57,13 @@ var schema = events.KeySchema{{Name: "country", Type: "S"}, {Name: "cityId", Typ
 // grace of the migrations under test: short, so that a sweep does not take ten minutes.
 const grace = 16 * time.Second
 
+// places are where the services are: for the test and the application, and for the workers, who may have to go by way of
+// something that disturbs them.
+type places struct {
+	brokers, endpoint             string
+	workerBrokers, workerEndpoint string
+}
+
 // world is one migration under test.
 type world struct {
 	t        *testing.T
@@ -79,24 +86,32 @@ var worlds atomic.Int64
 // newWorld makes both tables on a fresh server, empty, and the configuration; extra is more YAML.
 func newWorld(t *testing.T, extra string) *world {
 	t.Helper()
-	w := &world{t: t, brokers: services.Kafka(t), logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
-	endpoint := services.DynamoDB(t)
+	brokers, endpoint := services.Kafka(t), services.DynamoDB(t)
+	return newWorldAt(t, places{brokers, endpoint, brokers, endpoint}, grace, extra)
+}
+
+func newWorldAt(t *testing.T, at places, grace time.Duration, extra string) *world {
+	t.Helper()
+	w := &world{t: t, brokers: at.brokers, logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	w.file = filepath.Join(t.TempDir(), "migration.yaml")
-	text := fmt.Sprintf(`name: e2e-%d-%d
+	name := fmt.Sprintf("e2e-%d-%d", os.Getpid(), worlds.Add(1))
+	text := func(brokers, endpoint string) []byte {
+		return fmt.Appendf(nil, `name: %s
 source: {dynamodb: {table: old, region: us-east-1, endpoint: "%s"}}
 target: {dynamodb: {table: new, region: us-east-1, endpoint: "%s"}}
 kafka: {brokers: ["%s"]}
 grace: %s
-%s`, os.Getpid(), worlds.Add(1), endpoint, endpoint, w.brokers, grace, extra)
-	require.NoError(t, os.WriteFile(w.file, []byte(text), 0o644))
+%s`, name, endpoint, endpoint, brokers, grace, extra)
+	}
+	require.NoError(t, os.WriteFile(w.file, text(at.workerBrokers, at.workerEndpoint), 0o644))
 	var err error
-	w.config, err = migration.Load(w.file)
+	w.config, err = migration.Parse("the test's own", text(at.brokers, at.endpoint))
 	require.NoError(t, err)
 	for _, side := range []struct {
 		name  string
 		table **dynamodb.Table
 	}{{"old", &w.old}, {"new", &w.new}} {
-		*side.table, err = dynamodb.Open(t.Context(), dynamodb.Options{Table: side.name, Region: "us-east-1", Endpoint: endpoint})
+		*side.table, err = dynamodb.Open(t.Context(), dynamodb.Options{Table: side.name, Region: "us-east-1", Endpoint: at.endpoint})
 		require.NoError(t, err)
 		_, err = (*side.table).SDK().CreateTable(t.Context(), &sdk.CreateTableInput{
 			TableName: new(side.name), BillingMode: types.BillingModePayPerRequest,

@@ -220,8 +220,13 @@ func Kafka(t testing.TB) string {
 	t.Helper()
 	lib := jars(t, "kafka")
 	broker.Do(func() {
+		var b *Broker
 		for range attempts {
-			if broker.err = startKafka(lib); broker.err == nil {
+			if broker.dir, broker.err = os.MkdirTemp("", "crossfade-kafka"); broker.err != nil { //nolint:usetesting // it outlives this test
+				return
+			}
+			if b, broker.err = startKafka(lib, broker.dir, sameAddress); broker.err == nil {
+				broker.process, broker.address = b.process, b.Address
 				return
 			}
 		}
@@ -232,39 +237,79 @@ func Kafka(t testing.TB) string {
 	return broker.address
 }
 
-func startKafka(lib string) error {
-	dir, err := os.MkdirTemp("", "crossfade-kafka")
-	if err != nil {
-		return err
+// Broker is an Apache Kafka of one test's own. Clients that come to it by way of a proxy are told to go on that way.
+type Broker struct {
+	Address string // without the proxy
+
+	classes, dir string
+	process      *process
+}
+
+// NewBroker starts one. proxied is given the address of its second listener, before anything listens there, and
+// returns the address that those who come that way are told.
+func NewBroker(t testing.TB, proxied func(address string) string) *Broker {
+	t.Helper()
+	lib := jars(t, "kafka")
+	var b *Broker
+	var err error
+	for range attempts {
+		if b, err = startKafka(lib, t.TempDir(), proxied); err == nil {
+			t.Cleanup(func() { b.process.kill() })
+			return b
+		}
 	}
+	t.Fatalf("services: start Kafka: %v", err)
+	return nil
+}
+
+// Restart ends the broker as a crash does, and starts it again in its place.
+func (b *Broker) Restart() error {
+	b.process.kill()
+	return b.start()
+}
+
+func sameAddress(address string) string { return address }
+
+func startKafka(lib, dir string, proxied func(address string) string) (*Broker, error) {
 	port, err1 := freePort()
-	controller, err2 := freePort()
-	if err := errors.Join(err1, err2); err != nil {
-		return err
+	second, err2 := freePort()
+	controller, err3 := freePort()
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
 	}
+	advertised := proxied(fmt.Sprintf("127.0.0.1:%d", second))
 	properties := filepath.Join(dir, "server.properties")
-	if err := os.WriteFile(properties, fmt.Appendf(nil, kafkaProperties, controller, port, controller, port, filepath.Join(dir, "data")), 0o644); err != nil {
-		return err
+	text := fmt.Appendf(nil, kafkaProperties, controller, port, second, controller, port, advertised, filepath.Join(dir, "data"))
+	if err := os.WriteFile(properties, text, 0o644); err != nil {
+		return nil, err
 	}
 	classes := filepath.Join(lib, "*")
 	id, err := exec.Command("java", "-cp", classes, "kafka.tools.StorageTool", "random-uuid").Output()
 	if err != nil {
-		return fmt.Errorf("random-uuid: %w", err)
+		return nil, fmt.Errorf("random-uuid: %w", err)
 	}
 	format := exec.Command("java", "-cp", classes, "kafka.tools.StorageTool", "format", "--standalone", "-t", strings.TrimSpace(string(id)), "-c", properties)
 	if out, err := format.CombinedOutput(); err != nil {
-		return fmt.Errorf("format: %w: %s", err, out)
+		return nil, fmt.Errorf("format: %w: %s", err, out)
 	}
-	log, err := os.Create(filepath.Join(dir, "kafka.log"))
+	b := &Broker{Address: fmt.Sprintf("127.0.0.1:%d", port), classes: classes, dir: dir}
+	return b, b.start()
+}
+
+// start starts the broker on its data, and waits until it answers.
+func (b *Broker) start() error {
+	log, err := os.OpenFile(filepath.Join(b.dir, "kafka.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
-	p, err := start(log, "-Xmx1g", "-cp", classes, "kafka.Kafka", properties)
+	defer log.Close()
+	p, err := start(log, "-Xmx1g", "-cp", b.classes, "kafka.Kafka", filepath.Join(b.dir, "server.properties"))
 	if err != nil {
 		return err
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", port)
-	client := &kafkago.Client{Addr: kafkago.TCP(address)}
+	transport := &kafkago.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &kafkago.Client{Addr: kafkago.TCP(b.Address), Transport: transport}
 	err = wait(p, func(ctx context.Context) error {
 		answer, err := client.Metadata(ctx, &kafkago.MetadataRequest{})
 		if err == nil && len(answer.Brokers) == 0 {
@@ -276,15 +321,16 @@ func startKafka(lib string) error {
 		p.kill()
 		return err
 	}
-	broker.process, broker.dir, broker.address = p, dir, address
+	b.process = p
 	return nil
 }
 
 const kafkaProperties = `process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:%d
-listeners=PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d
-advertised.listeners=PLAINTEXT://127.0.0.1:%d
+listeners=PLAINTEXT://127.0.0.1:%d,PROXIED://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d
+advertised.listeners=PLAINTEXT://127.0.0.1:%d,PROXIED://%s
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs=%s
