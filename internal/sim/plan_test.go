@@ -95,6 +95,11 @@ func planOf(seed uint64) plan {
 		}
 		ph.events = happenings(r, ph.length, n)
 	}
+	if r.IntN(2) == 0 {
+		// Snapshot workers live so shortly that hardly anything else meets them.
+		early := happening{at: time.Duration(r.Int64N(int64(time.Second))), what: killCopierName, dice: r.Uint64()}
+		p.phases[0].events = slices.Insert(p.phases[0].events, 0, early)
+	}
 	return p
 }
 

@@ -25,16 +25,16 @@ func (w *world) settle() {
 			w.story.tell("world", "is quiet")
 			return
 		}
+		if ctx.Err() != nil {
+			w.fail("not quiet after %s: %s", time.Since(since), waiting)
+			return
+		}
 		if err != nil {
 			what = err.Error()
 		}
 		if what != waiting {
 			waiting = what
 			w.story.tell("world", "waits for %s", what)
-		}
-		if ctx.Err() != nil {
-			w.fail("not quiet after %s: %s", time.Since(since), waiting)
-			return
 		}
 		time.Sleep(time.Second)
 	}

@@ -28,6 +28,7 @@ func init() { //nolint:gochecknoinits // it breaks the cycle between plans and w
 		{"kill a worker at a step", killAtStep},
 		{"kill a worker at a step", killAtStep},
 		{"stop a worker", stopWorker},
+		{killCopierName, killCopier},
 		{"another worker joins", joinWorker},
 		{"freeze a worker", freezeWorker},
 		{"freeze a worker", freezeWorker},
@@ -96,6 +97,18 @@ func killWorker(w *world, r *rand.Rand) {
 	if p := w.victim(r); p != nil {
 		w.story.tell(p.name, "is killed")
 		p.kill()
+	}
+}
+
+const killCopierName = "kill a snapshot worker"
+
+func killCopier(w *world, _ *rand.Rand) {
+	for _, p := range w.workers() {
+		if p.role == copier {
+			w.story.tell(p.name, "is killed")
+			p.kill()
+			return
+		}
 	}
 }
 
