@@ -58,7 +58,7 @@ func processName() string {
 func (p *Parts) open(ctx context.Context) (err error) {
 	brokers := p.Config.Kafka.Brokers
 	if dir := p.Config.Kafka.Embedded.Dir; dir != "" {
-		address, stop, err := broker.Connect(dir)
+		address, stop, err := broker.Connect(dir) //nolint:contextcheck // the broker outlives the call
 		if err != nil {
 			return &fault.Error{Class: fault.Fatal, Reason: "embedded-broker", What: "start the embedded broker in " + dir, Err: err}
 		}

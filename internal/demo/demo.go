@@ -128,7 +128,7 @@ func (r *run) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	kafka, err := broker.Start("")
+	kafka, err := broker.Start("") //nolint:contextcheck // the broker outlives the call
 	if err != nil {
 		return fmt.Errorf("start the embedded broker: %w", err)
 	}

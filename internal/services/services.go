@@ -302,7 +302,7 @@ func (b *Broker) start() error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer log.Close() //nolint:errcheck // the process has its own
 	p, err := start(log, "-Xmx1g", "-cp", b.classes, "kafka.Kafka", filepath.Join(b.dir, "server.properties"))
 	if err != nil {
 		return err

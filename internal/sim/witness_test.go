@@ -384,7 +384,7 @@ func (v *witness) droppable(r events.Record, state checkpoint.State) bool {
 	if r.Topic != v.world.topics.Snapshot {
 		return false
 	}
-	return state.PastClose(r.Partition, r.Offset) || !(says && valid) &&
+	return state.PastClose(r.Partition, r.Offset) || (!says || !valid) &&
 		slices.ContainsFunc(v.closed, func(s checkpoint.State) bool { return s.PastClose(r.Partition, r.Offset) })
 }
 
