@@ -67,7 +67,7 @@ type dual struct {
 
 func startDual(t *testing.T, w *world) *dual {
 	topic := kafka.TopicsOf(w.config.Name).Live
-	kcat := exec.Command("kcat", "-P", "-b", w.brokers, "-t", topic, "-K", "\t", "-Z",
+	kcat := exec.Command("kcat", "-E", "-P", "-b", w.brokers, "-t", topic, "-K", "\t", "-Z",
 		"-X", "topic.partitioner=murmur2_random", "-X", "enable.idempotence=true")
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
