@@ -31,9 +31,10 @@ const (
 	lookEvery          = 250 * time.Millisecond
 )
 
-// serveCommand is the broker and the DynamoDB in a process of their own, so that what they need is not counted.
+// serveCommand is the broker and the DynamoDB, both in memory, in a process of their own, so that what they need is not
+// counted.
 type serveCommand struct {
-	Dir   string `required:"" help:"Where the broker's data is, and where the addresses are left."`
+	Dir   string `required:"" help:"Where the addresses are left."`
 	Items int    `help:"Rows of the old table."`
 }
 
@@ -42,7 +43,7 @@ type addresses struct{ Broker, DynamoDB string }
 
 // Run serves until it is told to end.
 func (c *serveCommand) Run(ctx context.Context, _ cli.Streams) (err error) {
-	kafka, err := broker.Start(c.Dir)
+	kafka, err := broker.Start("")
 	if err != nil {
 		return err
 	}
