@@ -44,7 +44,7 @@ func (c *backlogCommand) Run(ctx context.Context, streams cli.Streams) error {
 	})
 }
 
-const publishRows = 100_000 // at a time
+const publishRows = 15_000 // at a time, as a page of a scan has them
 
 // publish leaves the rows in Kafka, as a snapshot worker or a capture does.
 func (c *backlogCommand) publish(ctx context.Context, r *run) error {
