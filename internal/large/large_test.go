@@ -44,6 +44,7 @@ func TestFill(t *testing.T) {
 	request.Header.Set("Authorization", "none")
 	response, err := server.Transport().RoundTrip(request)
 	require.NoError(t, err)
+	defer response.Body.Close()
 	var answer struct{ Count int }
 	require.NoError(t, json.NewDecoder(response.Body).Decode(&answer))
 	require.Equal(t, batchSize*3+1, answer.Count)

@@ -43,7 +43,7 @@ type addresses struct{ Broker, DynamoDB string }
 
 // Run serves until it is told to end.
 func (c *serveCommand) Run(ctx context.Context, _ cli.Streams) (err error) {
-	kafka, err := broker.Start("")
+	kafka, err := broker.Start("") //nolint:contextcheck // it lives until it is closed
 	if err != nil {
 		return err
 	}
