@@ -81,5 +81,12 @@ mutants: ## damage the program in many places, and require that simulated migrat
 bench: ## pairs with bare loops of the SDK and of kafka-go; ratios
 	$(GO) run ./internal/bench $(BENCHFLAGS)
 
-.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench model sim mutants torture
+ITEMS   ?= 2000000
+BACKLOG ?= 10000000
+large: build ## memory of the workers: tables of up to ITEMS rows, backlogs of up to BACKLOG; samples and plots into docs/memory
+	@for n in 250000 500000 1000000 $(ITEMS); do $(GO) run ./internal/large migrate --items $$n || exit 1; done
+	@for n in 1000000 $(BACKLOG); do $(GO) run ./internal/large backlog --items $$n || exit 1; done
+	cd tools/plot && $(GO) run . ../../docs/memory
+
+.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench model sim mutants torture large
 .DEFAULT_GOAL := help

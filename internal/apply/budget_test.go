@@ -32,8 +32,8 @@ func TestBacklogIsReadWithinTheBudget(t *testing.T) {
 			for n := range 2000 {
 				name := fmt.Sprintf("p%d-%d", p, n)
 				r := read(name, strings.Repeat("v", n%3000))
-				sizes[keyOf(name)] = int64(r.Size())
-				total += int64(r.Size())
+				sizes[keyOf(name)] = int64(r.Memory())
+				total += int64(r.Memory())
 				w.append(snapshotAt(p), r)
 			}
 		}

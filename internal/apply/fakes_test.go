@@ -189,11 +189,11 @@ func (w *world) read(id events.TopicPartition, offset int64, maxBytes int) (Batc
 		if r.Offset < offset {
 			continue // read before
 		}
-		if len(batch.Records) > 0 && size+r.Size() > maxBytes {
+		if len(batch.Records) > 0 && size+r.Memory() > maxBytes {
 			batch.Next = r.Offset
 			break
 		}
-		size += r.Size()
+		size += r.Memory()
 		batch.Records = append(batch.Records, r)
 	}
 	w.unsettled += int64(size)

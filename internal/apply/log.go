@@ -16,7 +16,7 @@ type Batch struct {
 
 // Log is where records come from.
 type Log interface {
-	// Fetch returns the records from offset on, at most about maxBytes of them but at least one if there is one,
+	// Fetch returns the records from offset on, at most about maxBytes of memory but at least one if there is one,
 	// waiting a moment for the first; an empty batch is not an error. An offset below the log's start is an
 	// error of class Fatal (invariant 4), never a jump. Safe for concurrent use.
 	Fetch(ctx context.Context, from events.TopicPartition, offset int64, maxBytes int) (Batch, error)

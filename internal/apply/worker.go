@@ -158,7 +158,7 @@ func (r *run) fetch(ctx context.Context, p *partition) error {
 		}
 		size := int64(0)
 		for _, record := range batch.Records {
-			size += int64(record.Size())
+			size += int64(record.Memory())
 		}
 		p.budget.adjust(size - r.fetchBytes)
 		if err := r.dispatch(ctx, p, decoder, next, batch); err != nil {
@@ -184,7 +184,7 @@ func (r *run) fetchOnce(ctx context.Context, p *partition, offset int64) (batch 
 func (r *run) dispatch(ctx context.Context, p *partition, decoder *events.Decoder, from int64, batch Batch) error {
 	jobs := make([]*job, 0, len(batch.Records))
 	for _, record := range batch.Records {
-		t := p.begin(record.Offset, int64(record.Size()))
+		t := p.begin(record.Offset, int64(record.Memory()))
 		from = record.Offset + 1
 		event, drop, err := r.decide(ctx, decoder, record)
 		j := &job{event: event, record: record, ticket: t}

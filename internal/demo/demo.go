@@ -123,7 +123,7 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	if r.dir, err = os.MkdirTemp("", "crossfade-demo-"); err != nil {
 		return err
 	}
-	for name, value := range environment {
+	for name, value := range Environment {
 		if err := os.Setenv(name, value); err != nil {
 			return err
 		}
@@ -161,8 +161,8 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	return r.fill(ctx)
 }
 
-// environment keeps the SDK away from whatever this machine is set up for. The embedded DynamoDB takes any credentials.
-var environment = map[string]string{
+// Environment keeps the SDK away from whatever this machine is set up for. The embedded DynamoDB takes any credentials.
+var Environment = map[string]string{
 	"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo", "AWS_SESSION_TOKEN": "",
 	"AWS_PROFILE": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 	"AWS_EC2_METADATA_DISABLED": "true", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",

@@ -46,6 +46,9 @@ func StartProcess(name string, argv []string, env []string) (*Process, error) {
 	return p, nil
 }
 
+// PID is the number that the kernel has given to the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // dumpWait is how long a process may take to write its stacks.
 const dumpWait = 2 * time.Second
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -43,6 +44,8 @@ type Client struct {
 	options   Options
 	client    *kafkago.Client
 	transport *kafkago.Transport
+
+	expansions sync.Map // *expansion by topic
 }
 
 // Open returns a client; it connects when it is first used.

@@ -68,7 +68,7 @@ func (d *decoding) records(reader kafkago.RecordReader, aborted bool) error {
 			return fmt.Errorf("read record at offset %d: %w", record.Offset, err)
 		}
 		d.batch.Records = append(d.batch.Records, own)
-		d.room -= own.Size()
+		d.room -= own.Memory()
 	}
 	return nil
 }

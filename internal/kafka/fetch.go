@@ -16,9 +16,6 @@ import (
 
 var _ apply.Log = (*Client)(nil)
 
-// maxExpansion bounds what one fetch returns, as a multiple of what was asked for: brokers count compressed bytes.
-const maxExpansion = 4
-
 // Fetch implements apply.Log. Records of a transaction are returned once it has been committed, and never if it was
 // aborted.
 func (c *Client) Fetch(ctx context.Context, from events.TopicPartition, offset int64, maxBytes int) (apply.Batch, error) {
@@ -34,7 +31,9 @@ func (c *Client) fetch(
 	what := fmt.Sprintf("fetch %s@%d", from, offset)
 	ctx, cancel := context.WithTimeout(ctx, c.options.RequestTimeout)
 	defer cancel()
-	answer, err := c.fetchOnce(ctx, from, offset, int32(min(maxBytes, math.MaxInt32)), isolation)
+	grows := c.expansion(from.Topic)
+	asked, room := grows.ask(maxBytes), maxExpansion*maxBytes
+	answer, err := c.fetchOnce(ctx, from, offset, int32(min(asked, math.MaxInt32)), isolation)
 	switch {
 	case errors.Is(err, kafkago.OffsetOutOfRange):
 		return apply.Batch{}, false, c.outOfRange(ctx, from, offset)
@@ -43,7 +42,7 @@ func (c *Client) fetch(
 	}
 	d := decoding{
 		batch: apply.Batch{Next: offset, End: answer.HighWatermark},
-		from:  from, room: maxExpansion * maxBytes, aborted: newAborted(answer.AbortedTransactions),
+		from:  from, room: room, aborted: newAborted(answer.AbortedTransactions),
 	}
 	if answer.RecordSet.Records == nil {
 		return d.batch, true, nil
@@ -51,7 +50,13 @@ func (c *Client) fetch(
 	if err := d.read(answer.RecordSet.Records); err != nil {
 		return apply.Batch{}, false, classify(err, what)
 	}
+	grows.learn(asked, maxBytes, room-d.room, d.room <= 0)
 	return d.batch, false, nil
+}
+
+func (c *Client) expansion(topic string) *expansion {
+	e, _ := c.expansions.LoadOrStore(topic, &expansion{})
+	return e.(*expansion)
 }
 
 // fetchOnce makes one request for one partition. It does what kafka-go's own Fetch does, but that hides which

@@ -13,6 +13,10 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
+// maxProducing bounds the requests at once to one topic. Each has a connection, a compressor and what it has compressed;
+// a snapshot worker's pages, each cut by partition, would else make hundreds.
+const maxProducing = 16
+
 // maxProduceBytes bounds one produce request, before compression. A larger record goes alone.
 const maxProduceBytes = 2 << 20
 
@@ -21,12 +25,19 @@ const maxProduceBytes = 2 << 20
 // life, of what was not acknowledged only; a lost acknowledgement is a duplicate. A record that the topic refuses as
 // too large is an error of class Record. The records are only read, until the function returns.
 func (c *Client) Publish(topic string, partitions int) func(context.Context, []events.Record) error {
+	requests := make(chan struct{}, maxProducing)
 	return func(ctx context.Context, records []events.Record) error {
 		group, ctx := errgroup.WithContext(ctx)
 		for n, part := range split(records, partitions) {
 			if len(part) > 0 {
 				group.Go(func() error {
 					return fault.Do(ctx, c.retrying(topic, n), func(ctx context.Context) error {
+						select {
+						case requests <- struct{}{}:
+							defer func() { <-requests }()
+						case <-ctx.Done():
+							return context.Cause(ctx)
+						}
 						rest, err := c.produce(ctx, events.TopicPartition{Topic: topic, Partition: n}, part, kafkago.Zstd)
 						part = rest
 						return err

@@ -12,6 +12,7 @@ import (
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/crossfadedb/crossfade/internal/embedded/broker"
 )
@@ -26,11 +27,18 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func client(address string) *kafkago.Client {
 	return &kafkago.Client{Addr: kafkago.TCP(address), Timeout: 10 * time.Second, Transport: &kafkago.Transport{}}
+}
+
+// connect is client, for as long as the test.
+func connect(t *testing.T, address string) *kafkago.Client {
+	c := client(address)
+	t.Cleanup(c.Transport.(*kafkago.Transport).CloseIdleConnections)
+	return c
 }
 
 // write says each number on standard output once it is acknowledged.
@@ -103,7 +111,7 @@ func TestSurvivesAKill(t *testing.T) {
 
 func end(t *testing.T, address string) int64 {
 	t.Helper()
-	answer, err := client(address).ListOffsets(t.Context(), &kafkago.ListOffsetsRequest{
+	answer, err := connect(t, address).ListOffsets(t.Context(), &kafkago.ListOffsetsRequest{
 		Topics: map[string][]kafkago.OffsetRequest{"x": {kafkago.LastOffsetOf(0)}},
 	})
 	require.NoError(t, err)

@@ -1,0 +1,55 @@
+package kafka
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/segmentio/kafka-go/compress"
+	"github.com/stretchr/testify/require"
+)
+
+// Other clients must be able to read what it writes, and it must read theirs, whatever their window.
+func TestZstdCodec(t *testing.T) {
+	codec := compress.Zstd.Codec()
+	require.IsType(t, &zstdCodec{}, codec, "kafka-go uses it")
+	for _, size := range []int{0, 1, 1000, 3 * zstdWindow} {
+		text := []byte(strings.Repeat("crossfade ", size/10+1)[:size])
+		for range 2 { // the second time with what the first gave back
+			var written bytes.Buffer
+			w := codec.NewWriter(&written)
+			_, err := w.Write(text)
+			require.NoError(t, err)
+			require.NoError(t, w.Close())
+			var header zstd.Header
+			require.NoError(t, header.Decode(written.Bytes()))
+			require.LessOrEqual(t, header.WindowSize, uint64(zstdWindow))
+
+			plain, err := zstd.NewReader(nil)
+			require.NoError(t, err)
+			theirs, err := plain.DecodeAll(written.Bytes(), nil)
+			require.NoError(t, err)
+			require.Equal(t, string(text), string(theirs))
+			plain.Close()
+
+			large, err := zstd.NewWriter(nil, zstd.WithWindowSize(8<<20))
+			require.NoError(t, err)
+			r := codec.NewReader(bytes.NewReader(large.EncodeAll(text, nil)))
+			ours, err := io.ReadAll(r)
+			require.NoError(t, err)
+			require.Equal(t, string(text), string(ours))
+			require.NoError(t, r.Close())
+		}
+	}
+}
+
+func TestZstdCodecRefusesDamage(t *testing.T) {
+	r := compress.Zstd.Codec().NewReader(strings.NewReader("this is no frame of zstd"))
+	_, err := io.ReadAll(r)
+	require.Error(t, err)
+	require.NoError(t, r.Close())
+	_, err = r.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+}
