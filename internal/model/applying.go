@@ -32,6 +32,9 @@ func (w *world) record(s *state, topic, offset, read, rerun int8, do doer) {
 				s.done[topic] |= 1 << offset // one that works with the mapping before is no member any more
 			}
 		})
+		if w.Dead && topic == snapshotTopic {
+			do(applierBuries, offset, func(s *state) { s.done[topic] |= 1 << offset; s.dead = true })
+		}
 		do(answerIsLost, offset, func(s *state) { w.arrive(s, d.item) })
 	}
 }

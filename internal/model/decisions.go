@@ -108,6 +108,10 @@ func controlEntry(e entry, after int, generation uint32) checkpoint.ControlEntry
 		c.Created = &checkpoint.Created{Generation: 1}
 	case closed:
 		c.Closed = &checkpoint.Closed{Generation: generation, Ends: map[int]int64{0: int64(e.end)}}
+	case restarted:
+		c.Restarted = &checkpoint.Restarted{Generation: generation + 1}
+	case marked:
+		c.Marked = &checkpoint.Marked{Generation: generation}
 	case noEntry:
 		panic("model: an entry that says nothing")
 	}
@@ -143,6 +147,15 @@ func (d *decisions) ask(q question, state checkpoint.State) decision {
 	}
 	if !d.has(DropPastClose) {
 		state.Closed = nil
+	}
+	if !d.has(DropOldGeneration) && uint32(q.rec.generation) < state.Generation() {
+		state.Restarted = nil
+	}
+	if !d.has(WaitForControl) && uint32(q.rec.generation) > state.Generation() {
+		if q.topic == snapshotTopic && state.PastClose(0, int64(q.offset)) {
+			return decision{}
+		}
+		return decision{item: item{kind: stand, rec: q.rec, rerun: q.rerun}}
 	}
 	rules := d.rules
 	rules.Rerun = uint16(q.rerun)

@@ -5,7 +5,7 @@
 // the control log, the committed offsets, the new table. The steps are those of the application, of create, of
 // captures, snapshot workers, appliers, the sweep, a replay, and of time. What they decide they ask of the
 // parts' own pure code: events.Version, apply.Rules, checkpoint.Frontier, State, capture.Plan,
-// sweep.Window. So a change of those is checked here before it is tried anywhere else.
+// sweep.Window, snapshot.Unmet, Suspect and Vanished. So a change of those is checked here before it is tried anywhere else.
 //
 // # Workers
 //
@@ -19,7 +19,15 @@
 //
 // # What it does not look at
 //
-// Two keys; the names under which facts stand, and their compaction; a trimmed stream and a new generation.
+// Two keys; the names under which facts stand, and their compaction. A stream of two shards, or a replay, in a second
+// generation; a restart without a gap; a third generation. Whether a sweep must end when a generation begins, and wait for
+// the marking: it does both here, as in the program, and within these scopes nothing goes wrong without either.
+//
+// # A second generation
+//
+// The stream forgets what capture has not read; capture stops there, and a restart begins the second generation. Records
+// and workers of the first one go on until a grace has passed. Searches for rows that vanished, any number of them, read
+// the new table, look at the source, and write their markers, in steps between which all else may happen.
 //
 // # What is wrong
 //

@@ -7,7 +7,7 @@ import (
 
 // Guards are what the design rests on. All of them are on in a migration; the model can take one away, and a test
 // shows for each that something goes wrong then.
-type Guards uint32
+type Guards uint64
 
 // The guards, each by what the parts do because of it.
 const (
@@ -51,6 +51,28 @@ const (
 	ReplayAfterSweep
 	// RerunInVersion: a replay with a changed mapping raises the rerun of every version.
 	RerunInVersion
+	// AskAgain: the close and the generation are asked for again when a record is written, however long it has waited.
+	AskAgain
+	// StopAtGap: a capture stops where the stream has lost something (invariant 4).
+	StopAtGap
+	// RestartFirst: the start of capture of a new generation is durable before the control entry that begins it.
+	RestartFirst
+	// DropOldGeneration: a record of a generation below the current one is dropped.
+	DropOldGeneration
+	// WaitForControl: a record of a generation that an applier has not read of yet waits until it has.
+	WaitForControl
+	// MarkVanished: rows of an older generation are looked for after the close of the new one.
+	MarkVanished
+	// MarkAfterGrace: a grace passes before that.
+	MarkAfterGrace
+	// MarkAfterApplied: the new generation's snapshot is closed and applied before that. With MarkIfGone, it is one of
+	// two that each suffice: what is at the source has a version of the new generation then, or the read finds it.
+	MarkAfterApplied
+	// MarkIfGone: a row gets a marker only if a consistent read does not find it at the source. It matters
+	// alone when a record of the new generation went to the dlq.
+	MarkIfGone
+	// MarkLowest: that marker has the lowest version of its generation.
+	MarkLowest
 
 	endOfGuards
 	allGuards = endOfGuards - 1
@@ -60,7 +82,8 @@ var guardNames = []string{
 	"Condition", "Markers", "CommitContiguous", "FactAfterPublish", "StartFirst", "FromFacts", "ParentFirst",
 	"CloseAfterDone", "DropPastClose", "SweepSnapshotApplied", "SweepFacts", "SweepSettles",
 	"SweepEndsAfter", "SweepLiveApplied", "SweepGrace", "SweepExact", "TakeNotice", "ReplayBoth", "ReplayAfterSweep",
-	"RerunInVersion",
+	"RerunInVersion", "AskAgain", "StopAtGap", "RestartFirst", "DropOldGeneration", "WaitForControl", "MarkVanished",
+	"MarkAfterGrace", "MarkAfterApplied", "MarkIfGone", "MarkLowest",
 }
 
 // String names the guards of the set.

@@ -19,11 +19,15 @@ var (
 	split  = Scope{Changes: 2, Live: 3, Snapshot: 1, Split: 1, Sweep: true}
 	replay = Scope{Changes: 2, Live: 2, Snapshot: 1, Sweep: true, Replay: true}
 	rerun  = Scope{Changes: 2, Live: 2, Snapshot: 1, Replay: true, Rerun: true}
+	gap    = Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true}
+	copied = Scope{Changes: 1, Live: 1, Snapshot: 2, Gap: true}
+	gapped = Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true, Sweep: true}
+	buried = Scope{Changes: 1, Live: 1, Snapshot: 1, Gap: true, Dead: true}
 )
 
 // Everything within these scopes holds.
 func TestEveryInterleaving(t *testing.T) {
-	scopes := map[string]Scope{"plain": plain, "again": again, "sweep": swept, "split": split, "replay": replay, "rerun": rerun}
+	scopes := map[string]Scope{"plain": plain, "again": again, "sweep": swept, "split": split, "replay": replay, "rerun": rerun, "gap": gap, "copied": copied, "gapped": gapped, "buried": buried}
 	if deep {
 		scopes = map[string]Scope{
 			"plain":  {Changes: 3, Live: 4, Snapshot: 1},
@@ -32,6 +36,9 @@ func TestEveryInterleaving(t *testing.T) {
 			"split":  {Changes: 3, Live: 3, Snapshot: 1, Split: 2, Sweep: true},
 			"replay": {Changes: 2, Live: 3, Snapshot: 1, Sweep: true, Replay: true},
 			"rerun":  {Changes: 3, Live: 3, Snapshot: 2, Replay: true, Rerun: true},
+			"gap":    {Changes: 3, Live: 2, Snapshot: 1, Gap: true},
+			"gapped": {Changes: 3, Live: 1, Snapshot: 1, Gap: true, Sweep: true},
+			"copied": {Changes: 2, Live: 1, Snapshot: 2, Gap: true},
 		}
 	}
 	for name, c := range scopes {
@@ -46,6 +53,15 @@ func TestEveryInterleaving(t *testing.T) {
 			require.Positive(t, r.Quiet)
 		})
 	}
+}
+
+// What is at the source has a version of the new generation when the search begins, or else a consistent read finds it.
+func TestSearchHoldsWithoutWaitingForTheSnapshot(t *testing.T) {
+	c := copied
+	c.Guards = allGuards &^ MarkAfterApplied
+	r := c.Search()
+	require.Nil(t, r.Found)
+	require.True(t, r.Whole)
 }
 
 // Each guard that is taken away is missed, and the shortest way to that is shown.
@@ -74,6 +90,16 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 		{ReplayBoth, replay},
 		{ReplayAfterSweep, replay},
 		{RerunInVersion, rerun},
+		{StopAtGap, gap},
+		{RestartFirst, gap},
+		{DropOldGeneration, gap},
+		{WaitForControl, gap},
+		{MarkVanished, gap},
+		{MarkAfterGrace, gap},
+		{MarkIfGone, buried},
+		{MarkAfterApplied | MarkIfGone, copied},
+		{MarkLowest, gap},
+		{AskAgain, swept},
 	} {
 		t.Run(fmt.Sprint(c.guard), func(t *testing.T) {
 			c.scope.Guards = allGuards &^ c.guard

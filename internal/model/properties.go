@@ -1,5 +1,7 @@
 package model
 
+import "github.com/crossfadedb/crossfade/internal/checkpoint"
+
 // broken says what a step broke.
 func (w *world) broken(from state, _ action, to state) string {
 	if to.item != from.item && to.item.kind != absent {
@@ -27,7 +29,7 @@ func (w *world) written(from, to *state) string {
 
 // quiet reports that everything there is has been published and applied, and nobody is left who could do more.
 func (w *world) quiet(s state) bool {
-	if s.entries == 0 || w.state(&s, s.entries).Closed == nil || s.committed != [topics]int8{s.snaps, s.lives} || s.from != s.committed {
+	if s.entries == 0 || w.state(&s, s.entries).Phase() != checkpoint.Streaming || s.committed != [topics]int8{s.snaps, s.lives} || s.from != s.committed {
 		return false
 	}
 	for i := range s.shards {
@@ -43,6 +45,10 @@ func (w *world) quiet(s state) bool {
 func (w *world) differs(s *state) string {
 	image, present := s.present()
 	switch {
+	case present && s.item.kind == marker && s.item.rec.n == none:
+		return "all is applied, and a row that the source has was marked as vanished"
+	case present && s.dead:
+		return "" // the dlq has it
 	case present && s.item.kind != row:
 		return "all is applied, and a row is missing in the new table"
 	case present && s.item.rec.n != image:

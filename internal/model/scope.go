@@ -9,6 +9,8 @@ type Scope struct {
 	Sweep    bool
 	Replay   bool
 	Rerun    bool // a replay raises the rerun
+	Gap      bool // the stream forgets changes, and a restart begins a second generation
+	Dead     bool // a snapshot record may go to the dlq
 	Guards   Guards
 	Most     int // states; 0 is 50 million
 }
@@ -36,7 +38,13 @@ var _ system[state] = (*world)(nil)
 func (w *world) initial() []state {
 	var all []state
 	for _, first := range []bool{true, false} {
-		all = append(all, state{first: first, shards: [2]shard{{said: fact{at: none}}, {said: fact{at: none}}}})
+		s := state{first: first, begin: none, shards: [2]shard{{said: fact{at: none}}, {said: fact{at: none}}}}
+		if w.Gap { // create is behind us: the other scopes are about it
+			w.start(&s)
+			s.append(entry{what: created})
+			s.read = s.entries
+		}
+		all = append(all, s)
 	}
 	return all
 }
@@ -72,6 +80,18 @@ const (
 	sweepStops
 	replayBegins
 	replayResets
+	streamForgets
+	captureLeaps
+	restartStarts
+	restartBegins
+	staleCapturePublishes
+	staleCopierReads
+	staleCopierPublishes
+	applierBuries
+	searchReads
+	searchLooks
+	searchMarks
+	searchRecords
 )
 
 var verbs = [...]string{
@@ -87,6 +107,14 @@ var verbs = [...]string{
 	sweepSamples: "the sweep looks at the facts", sweepSees: "the sweep sees a marker", sweepGuards: "the sweep's guards a and b hold",
 	sweepRemoves: "the sweep removes the marker", sweepStops: "the sweep gives up",
 	replayBegins: "a replay is announced", replayResets: "the committed offsets are set back",
+	streamForgets: "the stream forgets its changes up to", captureLeaps: "a capture goes on behind the gap, after change",
+	restartStarts: "restart makes a new start of capture durable", restartBegins: "restart begins generation 2",
+	staleCapturePublishes: "a capture of generation 1 publishes change",
+	staleCopierReads:      "a snapshot worker of generation 1 reads the page",
+	staleCopierPublishes:  "a snapshot worker of generation 1 publishes row",
+	applierBuries:         "a snapshot record goes to the dlq, offset",
+	searchReads:           "the search reads the new table", searchLooks: "the search looks the row up at the source",
+	searchMarks: "the search writes a marker", searchRecords: "the search is recorded as done",
 }
 
 // String is the action in words.

@@ -91,6 +91,8 @@ type sweeper struct {
 	sample   [2]fact // of each shard, sampled before the grace
 	marker   item
 	end      int8
+	// overtaken: another generation has begun, and the sweep has not read of it.
+	overtaken bool
 }
 
 // state is everything there is, for one key.
@@ -130,6 +132,15 @@ type state struct {
 	item    item
 	swept   item // the highest marker that was removed
 	sweeper sweeper
+
+	// The gap, and the second generation.
+	trimmed  int8 // the last change that the stream has forgotten
+	gone     int8 // and that nobody still holds
+	begin    int8 // where capture of the second generation starts; none while that is not durable
+	before   before
+	known    bool // everybody has known of the second generation for a grace
+	dead     bool // a record went to the dlq
+	searcher searcher
 }
 
 // entry is a control entry.
@@ -144,13 +155,15 @@ const (
 	noEntry entryKind = iota
 	created
 	closed
+	restarted
+	marked
 )
 
 // generation is the current one, as the whole control log says.
 func (s *state) generation() int8 {
 	g := int8(0)
 	for _, e := range s.control[:s.entries] {
-		if e.what == created {
+		if e.what == created || e.what == restarted {
 			g++
 		}
 	}
@@ -186,8 +199,11 @@ func (r record) String() string {
 
 func (i item) String() string {
 	text := [...]string{"nothing", "row by ", "marker by "}[i.kind]
-	if i.kind == absent {
+	switch {
+	case i.kind == absent:
 		return text
+	case i.rec.n == none:
+		return text + fmt.Sprintf("the search of generation %d", i.rec.generation)
 	}
 	text += i.rec.String()
 	if i.rerun > 0 {

@@ -22,7 +22,11 @@ func (w *world) next(from state, step func(action, state)) {
 		for i := range from.shards {
 			w.capture(&from, int8(i), do)
 		}
+		w.stream(&from, do)
+		w.restart(&from, do)
+		w.stale(&from, do)
 		w.snapshot(&from, do)
+		w.search(&from, do)
 		w.apply(&from, do)
 		w.sweep(&from, do)
 		w.operator(&from, do)
@@ -85,6 +89,13 @@ func (w *world) capture(s *state, i int8, do doer) {
 		return
 	}
 	floor := max(sh.floor, w.firstOf(i))
+	if sh.published < s.gone && floor < s.gone {
+		if !w.has(StopAtGap) {
+			do(captureLeaps, s.gone, func(s *state) { s.shards[i].published = s.gone })
+		}
+		return
+	}
+	floor = max(floor, s.gone)
 	generation := s.generation()
 	for n := floor + 1; n <= min(max(sh.published, floor)+1, w.last(s, i)) && s.lives < w.Live; n++ {
 		do(capturePublishes, n, func(s *state) { s.publish(record{generation, true, n}, i) })
@@ -166,8 +177,13 @@ func (w *world) grace(s *state) {
 	if s.copied {
 		s.held = 0
 	}
-	s.from, s.read, s.reruns = s.committed, s.entries, s.rerun
-	if s.replaying {
+	s.from, s.reruns = s.committed, s.rerun
+	if w.has(AskAgain) {
+		s.read = s.entries
+	}
+	s.gone, s.before, s.known = s.trimmed, before{}, s.generation() > 1
+	s.searcher = searcher{passed: s.searcher.passed}
+	if s.replaying || s.sweeper.overtaken {
 		s.sweeper = sweeper{} // it has read of the replay
 	}
 	switch s.sweeper.sweeping {

@@ -44,6 +44,11 @@ func Vanished(item Stored, current uint32, atSource bool) bool {
 	return Suspect(item, current) && !atSource
 }
 
+// MarkerVersion is the version of the markers that the search of a generation writes: the lowest of the generation.
+func MarkerVersion(generation uint32) events.Version {
+	return events.Version{Generation: generation, Class: events.Snapshot}
+}
+
 // Unmet is what the search for vanished rows still waits for, in words; empty when it may begin. committed are the
 // offsets of .snapshot that the applier's group has committed; known is for how long this process has known of the
 // generation. It is pure.
@@ -195,7 +200,7 @@ func (s *Search) search(ctx context.Context) error {
 }
 
 func (s *Search) segment(ctx context.Context, segment int) error {
-	lowest := events.Version{Generation: s.Generation, Class: events.Snapshot}
+	lowest := MarkerVersion(s.Generation)
 	for after, first := []byte(nil), true; first || after != nil; first = false {
 		var page StoredPage
 		err := fault.Do(ctx, s.retrying("scan the new table"), func(ctx context.Context) (err error) {
