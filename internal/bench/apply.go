@@ -7,32 +7,29 @@ import (
 	"sync/atomic"
 	"time"
 
-	kafkago "github.com/segmentio/kafka-go"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
 )
 
-// applySnapshotPair writes rows of a snapshot topic to a new table.
+// applySnapshotPair writes the rows of a snapshot topic, against typed batches of rows that are in memory.
 func applySnapshotPair(ctx context.Context, p *parts) (ours, bare side, err error) {
-	return p.applyPair(ctx, func(m *migration) string { return m.topics.Snapshot }, bareBatches,
-		func(int) events.Version { return events.Version{Generation: 1} })
+	return p.applyPair(ctx, func(m *migration) string { return m.topics.Snapshot }, bareBatches, snapshotVersion)
 }
 
-// applyLivePair writes changes of a live topic, one of each row, to a new table.
+// applyLivePair writes the changes of a live topic, one of each row, against typed calls with rows that are in memory.
 func applyLivePair(ctx context.Context, p *parts) (ours, bare side, err error) {
-	return p.applyPair(ctx, func(m *migration) string { return m.topics.Live }, barePuts, func(i int) events.Version {
-		return events.Version{Generation: 1, Class: events.Live, Position: events.PositionAt(uint64(i + 1))} //nolint:gosec // an index
-	})
+	return p.applyPair(ctx, func(m *migration) string { return m.topics.Live }, barePuts, liveVersion)
 }
 
-// bareWrite takes messages until there are no more, and says how many it wrote. inFlight of them run at once.
-type bareWrite func(ctx context.Context, w bareTable, messages <-chan kafkago.Message, wrote func(int)) error
+func snapshotVersion(int) events.Version { return events.Version{Generation: 1} }
 
-// applyPair fills the topic once; each run reads all of it into a new table. Ours is done when all of it may be
-// committed. Neither side is a member of a group: joining one would be most of the time of a run.
+func liveVersion(i int) events.Version {
+	return events.Version{Generation: 1, Class: events.Live, Position: events.PositionAt(uint64(i + 1))} //nolint:gosec // an index
+}
+
+// applyPair fills the topic once; each run of ours reads all of it. Ours is done when all of it may be committed. It
+// is no member of a group: joining one would be most of the time of a run.
 func (p *parts) applyPair(
 	ctx context.Context, topicOf func(*migration) string, write bareWrite, version func(i int) events.Version,
 ) (ours, bare side, err error) {
@@ -44,28 +41,27 @@ func (p *parts) applyPair(
 	if err := p.publishRows(ctx, topic, version); err != nil {
 		return nil, nil, err
 	}
+	t, err := p.table(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	client, _, err := p.bareClients(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	into := func(run func(context.Context, *dynamodb.Table) (time.Duration, error)) side {
+	rows, err := typedRows(p.rows, version)
+	if err != nil {
+		return nil, nil, err
+	}
+	checked := func(run side) side {
 		return func(ctx context.Context) (time.Duration, error) {
-			table, err := p.table(ctx)
-			if err != nil {
-				return 0, err
-			}
-			took, err := run(ctx, table)
-			if err != nil {
-				return 0, err
-			}
-			return took, p.checkTable(ctx, table)
+			took, err := run(ctx)
+			return took, errors.Join(err, p.checkWrites())
 		}
 	}
-	ours = into(func(ctx context.Context, t *dynamodb.Table) (time.Duration, error) { return p.apply(ctx, m, topic, t) })
-	bare = into(func(ctx context.Context, t *dynamodb.Table) (time.Duration, error) {
-		return p.bareApply(ctx, topic, bareTable{client, t.Name()}, write)
-	})
-	return ours, bare, nil
+	ours = func(ctx context.Context) (time.Duration, error) { return p.apply(ctx, m, topic, t) }
+	bare = func(ctx context.Context) (time.Duration, error) { return bareLoop(ctx, client, rows, write) }
+	return checked(ours), checked(bare), nil
 }
 
 func (p *parts) publishRows(ctx context.Context, topic string, version func(i int) events.Version) error {
@@ -108,50 +104,4 @@ func (p *parts) apply(ctx context.Context, m *migration, topic string, t *dynamo
 	})
 	run := m.watched(func(ctx context.Context) error { return worker.Run(ctx, start, commit) })
 	return stopwatch(ctx, run, func() bool { return applied.Load() == int64(len(p.rows)) })
-}
-
-// bareApply has one Reader for each partition and a channel between them and the writers.
-func (p *parts) bareApply(ctx context.Context, topic string, t bareTable, write bareWrite) (time.Duration, error) {
-	var written atomic.Int64
-	messages := make(chan kafkago.Message, 1000)
-	run := func(ctx context.Context) error {
-		group, ctx := errgroup.WithContext(ctx)
-		for n := range partitions {
-			group.Go(func() error { return p.read(ctx, topic, n, messages) })
-		}
-		for range inFlight {
-			group.Go(func() error {
-				return write(ctx, t, messages, func(n int) { written.Add(int64(n)) })
-			})
-		}
-		return group.Wait()
-	}
-	return stopwatch(ctx, run, func() bool { return written.Load() == int64(len(p.rows)) })
-}
-
-// read hands the messages of one partition over until ctx ends.
-func (p *parts) read(ctx context.Context, topic string, partition int, messages chan<- kafkago.Message) (err error) {
-	reader := kafkago.NewReader(kafkago.ReaderConfig{
-		Brokers: []string{p.broker}, Topic: topic, Partition: partition, MinBytes: 1, MaxBytes: 1 << 20, MaxWait: poll,
-	})
-	defer func() { err = errors.Join(err, reader.Close()) }()
-	for {
-		m, err := reader.ReadMessage(ctx)
-		if err != nil {
-			return unlessEnded(ctx, err)
-		}
-		select {
-		case messages <- m:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// unlessEnded drops an error that is only the end of ctx.
-func unlessEnded(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil //nolint:nilerr // that is the point
-	}
-	return err
 }

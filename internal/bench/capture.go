@@ -10,6 +10,7 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/crossfadedb/crossfade/internal/bench/stub"
 	"github.com/crossfadedb/crossfade/internal/capture"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 )
@@ -23,23 +24,16 @@ func capturePair(ctx context.Context, p *parts) (ours, bare side, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	arn, err := old.EnableStream(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := p.fill(ctx, old); err != nil {
-		return nil, nil, err
-	}
 	_, client, err := p.bareClients(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	ours = func(ctx context.Context) (time.Duration, error) {
-		return p.capture(ctx, dynamodb.NewStream(old, arn, schema))
+		return p.capture(ctx, dynamodb.NewStream(old, stub.ARN, schema))
 	}
 	bare = func(ctx context.Context) (time.Duration, error) {
 		return p.barePublish(ctx, func(ctx context.Context, w *kafkago.Writer) error {
-			return bareCapture(ctx, client, arn, w, len(p.rows))
+			return bareCapture(ctx, client, stub.ARN, w, len(p.rows))
 		})
 	}
 	return ours, bare, nil

@@ -1,15 +1,16 @@
 // Bench measures Crossfade's workers against the bare loop that one would write without them: the AWS SDK and kafka-go
-// as they come, no checkpoints, no order, no dead letters. Both sides of a pair do the same work on the same embedded
-// parts, in turns, and what arrived is counted after every run.
+// as they come, no checkpoints, no order, no dead letters. Both sides of a pair work on the same stub endpoint and the
+// same embedded broker, in turns, and what arrived is counted after every run.
 //
-//	snapshot        snapshot.Worker           Scan, then kafka-go's Writer
-//	apply-snapshot  apply.Worker              kafka-go's Reader, then BatchExecuteStatement, an INSERT a row
-//	apply-live      apply.Worker              kafka-go's Reader, then PutItem if the stored version is lower
-//	capture         capture.Worker            GetRecords, then kafka-go's Writer
+//	control         apply.Worker              the same
+//	apply-live      apply.Worker              PutItem if the stored version is lower; rows in memory, no Kafka
+//	apply-snapshot  apply.Worker              BatchExecuteStatement, an INSERT a row; rows in memory, no Kafka
+//	snapshot        snapshot.Worker           Scan, json.Marshal, kafka-go's Writer
+//	capture         capture.Worker            GetRecords, json.Marshal, kafka-go's Writer
 //
-// The embedded parts run in this process and take most of its time, so a ratio says what a worker costs beside a
-// database and a broker that answer at once; it says nothing about the rows a second of real ones. The bare loops have
-// the same segments, shards, partitions, goroutines, connections, compression and acknowledgements.
+// Endpoint and broker run in this process, on the same cores, so a ratio says what a worker costs beside a database
+// that answers at once; it says nothing about the rows a second of a real one. The bare loops have the same segments,
+// shards, callers, connections, compression, acknowledgements and garbage collector.
 package main
 
 import (
@@ -28,7 +29,7 @@ import (
 type command struct {
 	Rounds int      `default:"5" help:"Counted rounds of each pair; one more before them is not counted."`
 	Rows   int      `default:"60000" help:"Rows of a run."`
-	Pair   []string `help:"Only these pairs: snapshot, apply-snapshot, apply-live, capture."`
+	Pair   []string `help:"Only these pairs: control, apply-live, apply-snapshot, snapshot, capture."`
 	Cities string   `default:"testdata/cities.jsonl.gz" help:"Where the rows come from."`
 	JSON   bool     `help:"Print the results, each round too, as JSON."`
 }

@@ -19,9 +19,6 @@ func snapshotPair(ctx context.Context, p *parts) (ours, bare side, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := p.fill(ctx, old); err != nil {
-		return nil, nil, err
-	}
 	client, _, err := p.bareClients(ctx)
 	if err != nil {
 		return nil, nil, err
