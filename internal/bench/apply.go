@@ -54,45 +54,45 @@ func (p *parts) applyPair(
 		return nil, nil, err
 	}
 	checked := func(run side) side {
-		return func(ctx context.Context) (time.Duration, error) {
+		return func(ctx context.Context) (cost, error) {
 			took, err := run(ctx)
 			return took, errors.Join(err, p.checkWrites())
 		}
 	}
-	ours = func(ctx context.Context) (time.Duration, error) { return p.apply(ctx, m, topic, t) }
-	bare = func(ctx context.Context) (time.Duration, error) { return bareLoop(ctx, client, rows, write) }
+	ours = func(ctx context.Context) (cost, error) { return p.apply(ctx, m, topic, t) }
+	bare = func(ctx context.Context) (cost, error) { return bareLoop(ctx, client, rows, write) }
 	return checked(ours), checked(bare), nil
 }
 
 func (p *parts) publishRows(ctx context.Context, topic string, version func(i int) events.Version) error {
 	records := make([]events.Record, len(p.rows))
 	for i, row := range p.rows {
-		records[i] = events.Encode(events.Event{
-			Key: events.Key(row.key), Op: events.Write, Version: version(i), Item: events.Item{Raw: []byte(row.item)}, Source: "bench",
-		})
+		records[i] = record(row, version(i))
 	}
 	if err := p.kafka.Publish(topic, partitions)(ctx, records); err != nil {
 		return err
 	}
-	return p.checkTopic(ctx, topic)
+	return p.checkTopic(ctx, topic, len(records))
 }
 
-func (p *parts) apply(ctx context.Context, m *migration, topic string, t *dynamodb.Table) (time.Duration, error) {
-	start := map[events.TopicPartition]apply.Progress{}
-	for n := range partitions {
-		start[events.TopicPartition{Topic: topic, Partition: n}] = apply.Progress{}
-	}
-	var applied atomic.Int64
-	committed := map[events.TopicPartition]int64{}
-	commit := func(_ context.Context, progress map[events.TopicPartition]apply.Progress) error {
-		for id, at := range progress {
-			applied.Add(at.Counts.Applied - committed[id])
-			committed[id] = at.Counts.Applied
-		}
-		return nil
-	}
-	worker := apply.New(apply.Config{
-		Log: p.kafka, Target: dynamodb.NewTarget(t, schema, attributes, dynamodb.Versioned), Schema: schema, Watch: m.watch,
+func record(row city, version events.Version) events.Record {
+	return events.Encode(events.Event{
+		Key: events.Key(row.key), Op: events.Write, Version: version, Item: events.Item{Raw: []byte(row.item)}, Source: "bench",
+	})
+}
+
+func (p *parts) apply(ctx context.Context, m *migration, topic string, t *dynamodb.Table) (cost, error) {
+	var all committed
+	target := dynamodb.NewTarget(t, schema, attributes, dynamodb.Versioned)
+	run := m.watched(func(ctx context.Context) error {
+		return p.applier(m, target, inFlight).Run(ctx, beginning(topic, 0, partitions), all.commit())
+	})
+	return stopwatch(ctx, run, func() bool { return all.records.Load() == int64(len(p.rows)) })
+}
+
+func (p *parts) applier(m *migration, target apply.Target, inFlight int) *apply.Worker {
+	return apply.New(apply.Config{
+		Log: p.kafka, Target: target, Schema: schema, Watch: m.watch,
 		DeadLetter: func(_ context.Context, _ events.Record, why *events.Invalid) error {
 			return fmt.Errorf("a record cannot be applied: %w", why)
 		},
@@ -102,6 +102,27 @@ func (p *parts) apply(ctx context.Context, m *migration, topic string, t *dynamo
 		},
 		InFlight: inFlight, CommitEvery: time.Millisecond,
 	})
-	run := m.watched(func(ctx context.Context) error { return worker.Run(ctx, start, commit) })
-	return stopwatch(ctx, run, func() bool { return applied.Load() == int64(len(p.rows)) })
+}
+
+// beginning is the progress in the partitions of a topic, from the first to before the end, when nothing has been done.
+func beginning(topic string, first, end int) map[events.TopicPartition]apply.Progress {
+	start := map[events.TopicPartition]apply.Progress{}
+	for n := first; n < end; n++ {
+		start[events.TopicPartition{Topic: topic, Partition: n}] = apply.Progress{}
+	}
+	return start
+}
+
+// committed counts the records that are done for good, of all workers that it gives a commit to.
+type committed struct{ records atomic.Int64 }
+
+func (c *committed) commit() apply.Commit {
+	before := map[events.TopicPartition]int64{}
+	return func(_ context.Context, progress map[events.TopicPartition]apply.Progress) error {
+		for id, at := range progress {
+			c.records.Add(at.Counts.Total() - before[id])
+			before[id] = at.Counts.Total()
+		}
+		return nil
+	}
 }

@@ -28,10 +28,10 @@ func capturePair(ctx context.Context, p *parts) (ours, bare side, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	ours = func(ctx context.Context) (time.Duration, error) {
+	ours = func(ctx context.Context) (cost, error) {
 		return p.capture(ctx, dynamodb.NewStream(old, stub.ARN, schema))
 	}
-	bare = func(ctx context.Context) (time.Duration, error) {
+	bare = func(ctx context.Context) (cost, error) {
 		return p.barePublish(ctx, func(ctx context.Context, w *kafkago.Writer) error {
 			return bareCapture(ctx, client, stub.ARN, w, len(p.rows))
 		})
@@ -39,10 +39,10 @@ func capturePair(ctx context.Context, p *parts) (ours, bare side, err error) {
 	return ours, bare, nil
 }
 
-func (p *parts) capture(ctx context.Context, stream capture.Stream) (time.Duration, error) {
+func (p *parts) capture(ctx context.Context, stream capture.Stream) (cost, error) {
 	m, err := p.migration(ctx)
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	worker := capture.New(capture.Config{
 		Stream: stream, Publish: p.kafka.Publish(m.topics.Live, partitions), DeadLetter: noDeadLetter,
@@ -57,9 +57,9 @@ func (p *parts) capture(ctx context.Context, stream capture.Stream) (time.Durati
 		return published >= int64(len(p.rows))
 	})
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
-	return took, p.checkTopic(ctx, m.topics.Live)
+	return took, p.checkTopic(ctx, m.topics.Live, len(p.rows))
 }
 
 // bareCapture reads every shard that there is until all rows have come: open shards have no end.

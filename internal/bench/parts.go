@@ -15,10 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/crossfadedb/crossfade/internal/bench/stub"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
-	"github.com/crossfadedb/crossfade/internal/embedded/broker"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 )
 
@@ -54,31 +52,27 @@ func useNoAccount() error {
 type parts struct {
 	rows     cities
 	broker   string
-	stub     *stub.Server
+	endpoint string
+	arrived  func() (arrived, error) // rows at the endpoint, since it was last asked
 	kafka    *kafka.Client
 	names    int // given out, so that every run has topics of its own
 	closings []func() error
 }
 
-func openParts(rows cities) (*parts, error) {
-	p := &parts{rows: rows}
+func openParts(rows cities, h host) (*parts, error) {
+	started, err := startHost(h)
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{rows: rows, broker: started.Broker, endpoint: started.Endpoint, arrived: started.arrived}
+	p.closings = append(p.closings, started.close)
 	if err := p.open(); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
-func (p *parts) open() error {
-	b, err := broker.Start("")
-	if err != nil {
-		return fmt.Errorf("start the embedded broker: %w", err)
-	}
-	p.closings = append(p.closings, b.Close)
-	p.broker = b.Address()
-	if p.stub, err = stub.Start(stub.Options{Rows: p.rows.stub(), Segments: segments, Shards: shards}); err != nil {
-		return fmt.Errorf("start the stub endpoint: %w", err)
-	}
-	p.closings = append(p.closings, p.stub.Close)
+func (p *parts) open() (err error) {
 	if p.kafka, err = kafka.Open(kafka.Options{Brokers: []string{p.broker}, ClientID: "bench"}); err != nil {
 		return err
 	}
@@ -108,26 +102,26 @@ func (p *parts) bareClients(ctx context.Context) (*sdk.Client, *dynamodbstreams.
 	if err != nil {
 		return nil, nil, err
 	}
-	loaded.BaseEndpoint = new(p.stub.Endpoint())
+	loaded.BaseEndpoint = &p.endpoint
 	return sdk.NewFromConfig(loaded), dynamodbstreams.NewFromConfig(loaded), nil
 }
 
 // table opens the table as the workers do.
 func (p *parts) table(ctx context.Context) (*dynamodb.Table, error) {
-	return dynamodb.Open(ctx, dynamodb.Options{Table: "bench", Region: region, Endpoint: p.stub.Endpoint(), MaxConnections: inFlight})
+	return dynamodb.Open(ctx, dynamodb.Options{Table: "bench", Region: region, Endpoint: p.endpoint, MaxConnections: inFlight})
 }
 
-// checkWrites counts what arrived at the endpoint, and forgets it.
+// checkWrites counts what arrived at the endpoint.
 func (p *parts) checkWrites() error {
-	defer p.stub.Reset()
-	if distinct, writes := p.stub.Arrived(); distinct != len(p.rows) || writes != len(p.rows) {
-		return fmt.Errorf("%d rows have been written, in %d writes, not %d", distinct, writes, len(p.rows))
+	a, err := p.arrived()
+	if err == nil && (a.Distinct != len(p.rows) || a.Writes != len(p.rows)) {
+		err = fmt.Errorf("%d rows have been written, in %d writes, not %d", a.Distinct, a.Writes, len(p.rows))
 	}
-	return nil
+	return err
 }
 
 // checkTopic counts what arrived in a topic.
-func (p *parts) checkTopic(ctx context.Context, topic string) error {
+func (p *parts) checkTopic(ctx context.Context, topic string, records int) error {
 	ends, err := p.kafka.EndOffsets(ctx, topic)
 	if err != nil {
 		return err
@@ -136,8 +130,8 @@ func (p *parts) checkTopic(ctx context.Context, topic string) error {
 	for _, end := range ends {
 		found += end
 	}
-	if int(found) != len(p.rows) {
-		return fmt.Errorf("%d records are in %s, not %d", found, topic, len(p.rows))
+	if int(found) != records {
+		return fmt.Errorf("%d records are in %s, not %d", found, topic, records)
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -41,8 +40,8 @@ type bareWrite struct {
 }
 
 // bareLoop writes all rows, with as many callers as ours.
-func bareLoop(ctx context.Context, client *sdk.Client, rows []typedRow, write bareWrite) (time.Duration, error) {
-	began := time.Now()
+func bareLoop(ctx context.Context, client *sdk.Client, rows []typedRow, write bareWrite) (cost, error) {
+	spent := meter()
 	var next atomic.Int64
 	callers, ctx := errgroup.WithContext(ctx)
 	for range inFlight {
@@ -60,7 +59,7 @@ func bareLoop(ctx context.Context, client *sdk.Client, rows []typedRow, write ba
 		})
 	}
 	err := callers.Wait()
-	return time.Since(began), err
+	return spent(), err
 }
 
 var (

@@ -116,7 +116,9 @@ func recorded(rows []Row, from, to int, next string) answer {
 func sequence(n int) string { return fmt.Sprintf("1%025d", n) }
 
 // An iterator is long, as DynamoDB's are.
-func iterator(shard, page int) string { return fmt.Sprintf("%s%04d%06d", bytes.Repeat([]byte("A"), 210), shard, page) }
+func iterator(shard, page int) string {
+	return fmt.Sprintf("%s%04d%06d", bytes.Repeat([]byte("A"), 210), shard, page)
+}
 
 // shardAndPage is what an iterator in a request says.
 func shardAndPage(body []byte) (shard, page int, err error) {
