@@ -69,8 +69,22 @@ SEEDS ?= 200
 sim: ## simulated migrations, one a seed (SEEDS=200), and every step interrupted
 	CROSSFADE_SIM=1 $(GO) test -timeout 60m ./internal/sim -seeds=$(SEEDS)
 
-bench: ## pairs with bare loops of the SDK and of kafka-go; ratios
-	$(GO) run ./internal/bench $(BENCHFLAGS)
+bench: ## pairs with bare loops of the SDK and of kafka-go; ratios (BENCHFLAGS="--format=markdown --pair=capture")
+	$(GO) run ./internal/bench pairs $(BENCHFLAGS)
 
-.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench model sim
+bench-more: ## several workers, latency by stage, a hot key
+	$(GO) run ./internal/bench scale
+	$(GO) run ./internal/bench latency
+	$(GO) run ./internal/bench hot-key
+
+bench-local: services-fetch ## a snapshot end to end on DynamoDB Local, against a bare loop without Kafka
+	CROSSFADE_SERVICES=1 $(GO) test -count=1 -timeout 20m -run TestLocal -v ./internal/bench
+
+bench-compare: ## BASE=rev: the workers of two revisions, with benchstat (COUNT=10)
+	@GO="$(GO)" COUNT="$(COUNT)" BENCHFLAGS="$(BENCHFLAGS)" scripts/bench-compare "$(BASE)"
+
+bench-flames: ## the flame graphs of docs/PERFORMANCE.md
+	$(GO) run ./internal/bench pairs --ours --rounds=1 --flames=docs/flames
+
+.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench bench-more bench-local bench-compare bench-flames model sim
 .DEFAULT_GOAL := help

@@ -35,7 +35,7 @@ func (h *host) Run(_ context.Context, in io.Reader, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	b, err := broker.Start("")
+	b, err := broker.Start("") //nolint:contextcheck // to listen on loopback does not wait
 	if err != nil {
 		return fmt.Errorf("start the embedded broker: %w", err)
 	}

@@ -112,13 +112,13 @@ func (c *latencyCommand) Run(ctx context.Context, out io.Writer) (err error) {
 	}
 	p := &parts{rows: rows}
 	defer func() { err = errors.Join(err, p.close()) }()
-	b, err := broker.Start("")
+	b, err := broker.Start("") //nolint:contextcheck // to listen on loopback does not wait
 	if err != nil {
 		return err
 	}
 	p.broker, p.closings = b.Address(), append(p.closings, b.Close)
 	server := embedded.New(embedded.Options{Shards: shards, Region: region})
-	if p.endpoint, err = server.Start(); err != nil {
+	if p.endpoint, err = server.Start(); err != nil { //nolint:contextcheck // as before
 		return err
 	}
 	p.closings = append(p.closings, server.Close)

@@ -21,7 +21,7 @@ func stacks(t *testing.T, weights map[string]int64) []byte {
 	functions := map[string]*profile.Location{}
 	for stack, weight := range weights {
 		s := &profile.Sample{Value: []int64{weight}}
-		for _, name := range strings.Fields(stack) {
+		for name := range strings.FieldsSeq(stack) {
 			if functions[name] == nil {
 				id := uint64(len(functions) + 1)
 				f := &profile.Function{ID: id, Name: name}
