@@ -28,7 +28,7 @@ func TestLocal(t *testing.T) {
 		t.Skip("set CROSSFADE_SERVICES=1 to run this on DynamoDB Local")
 	}
 	require.NoError(t, useNoAccount())
-	rows, err := readCities("../../testdata/cities.jsonl.gz", number(t, "CROSSFADE_BENCH_ROWS", 20000))
+	rows, err := readCities("../../testdata/cities.jsonl.gz", number(t, "CROSSFADE_BENCH_ROWS", 8000))
 	require.NoError(t, err)
 	rounds := number(t, "CROSSFADE_BENCH_ROUNDS", 5)
 	var counted []round

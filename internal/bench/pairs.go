@@ -69,7 +69,7 @@ type pairsCommand struct {
 	Cities string   `default:"testdata/cities.jsonl.gz" help:"Where the rows come from."`
 	Ours   bool     `help:"Only our side, which is the bare one too then."`
 	Format string   `enum:"text,markdown,json,go" default:"text" help:"text, markdown (for docs/PERFORMANCE.md), json (each round), or go (for benchstat)."`
-	Flames string   `help:"Directory for a flame graph of each path: one more run of ours, profiled."`
+	Flames string   `help:"Directory for a flame graph of each path, and the profile that it shows: one more run of ours."`
 }
 
 // Run measures the pairs and prints their results.
@@ -186,7 +186,8 @@ func (c *pairsCommand) flame(ctx context.Context, p pair, ours side) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(c.Flames, p.name+".svg"), svg, 0o644)
+	path := filepath.Join(c.Flames, p.name)
+	return errors.Join(os.WriteFile(path+".svg", svg, 0o644), os.WriteFile(path+".prof", profile.Bytes(), 0o644))
 }
 
 // stopwatch measures run, which works until its context ends, to the moment when finished reports true.

@@ -74,7 +74,7 @@ func (r result) target() string {
 	if r.Target == 0 {
 		return "–"
 	}
-	return fmt.Sprintf("%.1f", r.Target)
+	return fmt.Sprint(r.Target)
 }
 
 // verdict is whether the median is as the target has it.
