@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/crossfadedb/crossfade/internal/bench/stub"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/kafka"
@@ -103,6 +104,7 @@ func (p *parts) bareClients(ctx context.Context) (*sdk.Client, *dynamodbstreams.
 		return nil, nil, err
 	}
 	loaded.BaseEndpoint = &p.endpoint
+	loaded.HTTPClient = stub.Client{HTTP: client}
 	return sdk.NewFromConfig(loaded), dynamodbstreams.NewFromConfig(loaded), nil
 }
 

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"hash/crc32"
+	"net/http"
 	"strconv"
+	"time"
 )
 
 // Row is one row, its attributes and its key as DynamoDB JSON.
@@ -25,12 +27,12 @@ func refusal(code, message string) answer {
 	return status("400 Bad Request", fmt.Appendf(nil, `{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":%q}`, code, message))
 }
 
-// status has the headers that DynamoDB sends.
+// status has the headers that DynamoDB sends; the date is that of the making.
 func status(line string, body []byte) answer {
-	head := fmt.Appendf(make([]byte, 0, 300+len(body)), "HTTP/1.1 %s\r\nServer: Server\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"+
+	head := fmt.Appendf(make([]byte, 0, 300+len(body)), "HTTP/1.1 %s\r\nServer: Server\r\nDate: %s\r\n"+
 		"Content-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\nConnection: keep-alive\r\n"+
 		"X-Amzn-Requestid: 0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEF\r\nX-Amz-Crc32: %d\r\n\r\n",
-		line, len(body), crc32.ChecksumIEEE(body))
+		line, time.Now().UTC().Format(http.TimeFormat), len(body), crc32.ChecksumIEEE(body))
 	return append(head, body...)
 }
 

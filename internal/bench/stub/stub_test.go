@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -36,7 +37,7 @@ func start(t *testing.T, o stub.Options) (*stub.Server, *sdk.Client, *dynamodbst
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	c := aws.Config{
 		Region: "us-east-1", BaseEndpoint: new(s.Endpoint()), Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
-		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+		HTTPClient: stub.Client{HTTP: awshttp.NewBuildableClient()}, Retryer: func() aws.Retryer { return aws.NopRetryer{} },
 	}
 	return s, sdk.NewFromConfig(c), dynamodbstreams.NewFromConfig(c)
 }
