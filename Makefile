@@ -78,8 +78,8 @@ torture: setup ## real processes on real services, killed, frozen and cut off fo
 mutants: ## damage the program in many places, and require that simulated migrations notice; some minutes
 	$(GO) run ./internal/sim/mutants
 
-bench: ## pairs with bare loops of the SDK and of kafka-go; ratios
-	$(GO) run ./internal/bench $(BENCHFLAGS)
+bench: ## pairs with bare loops of the SDK and of kafka-go; ratios (BENCHFLAGS="--format=markdown --pair=capture")
+	$(GO) run ./internal/bench pairs $(BENCHFLAGS)
 
 ITEMS   ?= 2000000
 BACKLOG ?= 10000000
@@ -88,5 +88,20 @@ large: build ## memory of the workers: tables of up to ITEMS rows, backlogs of u
 	@for n in 1000000 $(BACKLOG); do $(GO) run ./internal/large backlog --items $$n || exit 1; done
 	cd tools/plot && $(GO) run . ../../docs/memory
 
-.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench model sim mutants torture large
+bench-more: ## several workers, latency by stage, a hot key
+	$(GO) run ./internal/bench scale
+	$(GO) run ./internal/bench latency
+	$(GO) run ./internal/bench hot-key
+
+bench-local: services-fetch ## a snapshot end to end on DynamoDB Local, against a bare loop without Kafka
+	CROSSFADE_SERVICES=1 $(GO) test -count=1 -timeout 20m -run TestLocal -v ./internal/bench
+
+bench-compare: ## BASE=rev: the workers of two revisions, with benchstat (COUNT=10)
+	@GO="$(GO)" COUNT="$(COUNT)" BENCHFLAGS="$(BENCHFLAGS)" scripts/bench-compare "$(BASE)"
+
+bench-flames: ## the flame graphs of docs/PERFORMANCE.md
+	$(GO) run ./internal/bench pairs --ours --rounds=1 --flames=docs/flames
+
+.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench bench-more bench-local \
+	bench-compare bench-flames model sim mutants torture large
 .DEFAULT_GOAL := help

@@ -7,32 +7,29 @@ import (
 	"sync/atomic"
 	"time"
 
-	kafkago "github.com/segmentio/kafka-go"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
 )
 
-// applySnapshotPair writes rows of a snapshot topic to a new table.
+// applySnapshotPair writes the rows of a snapshot topic, against typed batches of rows that are in memory.
 func applySnapshotPair(ctx context.Context, p *parts) (ours, bare side, err error) {
-	return p.applyPair(ctx, func(m *migration) string { return m.topics.Snapshot }, bareBatches,
-		func(int) events.Version { return events.Version{Generation: 1} })
+	return p.applyPair(ctx, func(m *migration) string { return m.topics.Snapshot }, bareBatches, snapshotVersion)
 }
 
-// applyLivePair writes changes of a live topic, one of each row, to a new table.
+// applyLivePair writes the changes of a live topic, one of each row, against typed calls with rows that are in memory.
 func applyLivePair(ctx context.Context, p *parts) (ours, bare side, err error) {
-	return p.applyPair(ctx, func(m *migration) string { return m.topics.Live }, barePuts, func(i int) events.Version {
-		return events.Version{Generation: 1, Class: events.Live, Position: events.PositionAt(uint64(i + 1))} //nolint:gosec // an index
-	})
+	return p.applyPair(ctx, func(m *migration) string { return m.topics.Live }, barePuts, liveVersion)
 }
 
-// bareWrite takes messages until there are no more, and says how many it wrote. inFlight of them run at once.
-type bareWrite func(ctx context.Context, w bareTable, messages <-chan kafkago.Message, wrote func(int)) error
+func snapshotVersion(int) events.Version { return events.Version{Generation: 1} }
 
-// applyPair fills the topic once; each run reads all of it into a new table. Ours is done when all of it may be
-// committed. Neither side is a member of a group: joining one would be most of the time of a run.
+func liveVersion(i int) events.Version {
+	return events.Version{Generation: 1, Class: events.Live, Position: events.PositionAt(uint64(i + 1))} //nolint:gosec // an index
+}
+
+// applyPair fills the topic once; each run of ours reads all of it. Ours is done when all of it may be committed. It
+// is no member of a group: joining one would be most of the time of a run.
 func (p *parts) applyPair(
 	ctx context.Context, topicOf func(*migration) string, write bareWrite, version func(i int) events.Version,
 ) (ours, bare side, err error) {
@@ -44,59 +41,58 @@ func (p *parts) applyPair(
 	if err := p.publishRows(ctx, topic, version); err != nil {
 		return nil, nil, err
 	}
+	t, err := p.table(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	client, _, err := p.bareClients(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	into := func(run func(context.Context, *dynamodb.Table) (time.Duration, error)) side {
-		return func(ctx context.Context) (time.Duration, error) {
-			table, err := p.table(ctx)
-			if err != nil {
-				return 0, err
-			}
-			took, err := run(ctx, table)
-			if err != nil {
-				return 0, err
-			}
-			return took, p.checkTable(ctx, table)
+	rows, err := typedRows(p.rows, version)
+	if err != nil {
+		return nil, nil, err
+	}
+	checked := func(run side) side {
+		return func(ctx context.Context) (cost, error) {
+			took, err := run(ctx)
+			return took, errors.Join(err, p.checkWrites())
 		}
 	}
-	ours = into(func(ctx context.Context, t *dynamodb.Table) (time.Duration, error) { return p.apply(ctx, m, topic, t) })
-	bare = into(func(ctx context.Context, t *dynamodb.Table) (time.Duration, error) {
-		return p.bareApply(ctx, topic, bareTable{client, t.Name()}, write)
-	})
-	return ours, bare, nil
+	ours = func(ctx context.Context) (cost, error) { return p.apply(ctx, m, topic, t) }
+	bare = func(ctx context.Context) (cost, error) { return bareLoop(ctx, client, rows, write) }
+	return checked(ours), checked(bare), nil
 }
 
 func (p *parts) publishRows(ctx context.Context, topic string, version func(i int) events.Version) error {
 	records := make([]events.Record, len(p.rows))
 	for i, row := range p.rows {
-		records[i] = events.Encode(events.Event{
-			Key: events.Key(row.key), Op: events.Write, Version: version(i), Item: events.Item{Raw: []byte(row.item)}, Source: "bench",
-		})
+		records[i] = record(row, version(i))
 	}
 	if err := p.kafka.Publish(topic, partitions)(ctx, records); err != nil {
 		return err
 	}
-	return p.checkTopic(ctx, topic)
+	return p.checkTopic(ctx, topic, len(records))
 }
 
-func (p *parts) apply(ctx context.Context, m *migration, topic string, t *dynamodb.Table) (time.Duration, error) {
-	start := map[events.TopicPartition]apply.Progress{}
-	for n := range partitions {
-		start[events.TopicPartition{Topic: topic, Partition: n}] = apply.Progress{}
-	}
-	var applied atomic.Int64
-	committed := map[events.TopicPartition]int64{}
-	commit := func(_ context.Context, progress map[events.TopicPartition]apply.Progress) error {
-		for id, at := range progress {
-			applied.Add(at.Counts.Applied - committed[id])
-			committed[id] = at.Counts.Applied
-		}
-		return nil
-	}
-	worker := apply.New(apply.Config{
-		Log: p.kafka, Target: dynamodb.NewTarget(t, schema, attributes, dynamodb.Versioned), Schema: schema, Watch: m.watch,
+func record(row city, version events.Version) events.Record {
+	return events.Encode(events.Event{
+		Key: events.Key(row.key), Op: events.Write, Version: version, Item: events.Item{Raw: []byte(row.item)}, Source: "bench",
+	})
+}
+
+func (p *parts) apply(ctx context.Context, m *migration, topic string, t *dynamodb.Table) (cost, error) {
+	var all committed
+	target := dynamodb.NewTarget(t, schema, attributes, dynamodb.Versioned)
+	run := m.watched(func(ctx context.Context) error {
+		return p.applier(m, target, inFlight).Run(ctx, beginning(topic, 0, partitions), all.commit())
+	})
+	return stopwatch(ctx, run, func() bool { return all.records.Load() == int64(len(p.rows)) })
+}
+
+func (p *parts) applier(m *migration, target apply.Target, inFlight int) *apply.Worker {
+	return apply.New(apply.Config{
+		Log: p.kafka, Target: target, Schema: schema, Watch: m.watch,
 		DeadLetter: func(_ context.Context, _ events.Record, why *events.Invalid) error {
 			return fmt.Errorf("a record cannot be applied: %w", why)
 		},
@@ -106,52 +102,27 @@ func (p *parts) apply(ctx context.Context, m *migration, topic string, t *dynamo
 		},
 		InFlight: inFlight, CommitEvery: time.Millisecond,
 	})
-	run := m.watched(func(ctx context.Context) error { return worker.Run(ctx, start, commit) })
-	return stopwatch(ctx, run, func() bool { return applied.Load() == int64(len(p.rows)) })
 }
 
-// bareApply has one Reader for each partition and a channel between them and the writers.
-func (p *parts) bareApply(ctx context.Context, topic string, t bareTable, write bareWrite) (time.Duration, error) {
-	var written atomic.Int64
-	messages := make(chan kafkago.Message, 1000)
-	run := func(ctx context.Context) error {
-		group, ctx := errgroup.WithContext(ctx)
-		for n := range partitions {
-			group.Go(func() error { return p.read(ctx, topic, n, messages) })
-		}
-		for range inFlight {
-			group.Go(func() error {
-				return write(ctx, t, messages, func(n int) { written.Add(int64(n)) })
-			})
-		}
-		return group.Wait()
+// beginning is the progress in the partitions of a topic, from the first to before the end, when nothing has been done.
+func beginning(topic string, first, end int) map[events.TopicPartition]apply.Progress {
+	start := map[events.TopicPartition]apply.Progress{}
+	for n := first; n < end; n++ {
+		start[events.TopicPartition{Topic: topic, Partition: n}] = apply.Progress{}
 	}
-	return stopwatch(ctx, run, func() bool { return written.Load() == int64(len(p.rows)) })
+	return start
 }
 
-// read hands the messages of one partition over until ctx ends.
-func (p *parts) read(ctx context.Context, topic string, partition int, messages chan<- kafkago.Message) (err error) {
-	reader := kafkago.NewReader(kafkago.ReaderConfig{
-		Brokers: []string{p.broker}, Topic: topic, Partition: partition, MinBytes: 1, MaxBytes: 1 << 20, MaxWait: poll,
-	})
-	defer func() { err = errors.Join(err, reader.Close()) }()
-	for {
-		m, err := reader.ReadMessage(ctx)
-		if err != nil {
-			return unlessEnded(ctx, err)
-		}
-		select {
-		case messages <- m:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
+// committed counts the records that are done for good, of all workers that it gives a commit to.
+type committed struct{ records atomic.Int64 }
 
-// unlessEnded drops an error that is only the end of ctx.
-func unlessEnded(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil //nolint:nilerr // that is the point
+func (c *committed) commit() apply.Commit {
+	before := map[events.TopicPartition]int64{}
+	return func(_ context.Context, progress map[events.TopicPartition]apply.Progress) error {
+		for id, at := range progress {
+			c.records.Add(at.Counts.Total() - before[id])
+			before[id] = at.Counts.Total()
+		}
+		return nil
 	}
-	return err
 }

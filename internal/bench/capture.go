@@ -10,6 +10,7 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/crossfadedb/crossfade/internal/bench/stub"
 	"github.com/crossfadedb/crossfade/internal/capture"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 )
@@ -23,32 +24,25 @@ func capturePair(ctx context.Context, p *parts) (ours, bare side, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	arn, err := old.EnableStream(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := p.fill(ctx, old); err != nil {
-		return nil, nil, err
-	}
 	_, client, err := p.bareClients(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	ours = func(ctx context.Context) (time.Duration, error) {
-		return p.capture(ctx, dynamodb.NewStream(old, arn, schema))
+	ours = func(ctx context.Context) (cost, error) {
+		return p.capture(ctx, dynamodb.NewStream(old, stub.ARN, schema))
 	}
-	bare = func(ctx context.Context) (time.Duration, error) {
+	bare = func(ctx context.Context) (cost, error) {
 		return p.barePublish(ctx, func(ctx context.Context, w *kafkago.Writer) error {
-			return bareCapture(ctx, client, arn, w, len(p.rows))
+			return bareCapture(ctx, client, stub.ARN, w, len(p.rows))
 		})
 	}
 	return ours, bare, nil
 }
 
-func (p *parts) capture(ctx context.Context, stream capture.Stream) (time.Duration, error) {
+func (p *parts) capture(ctx context.Context, stream capture.Stream) (cost, error) {
 	m, err := p.migration(ctx)
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	worker := capture.New(capture.Config{
 		Stream: stream, Publish: p.kafka.Publish(m.topics.Live, partitions), DeadLetter: noDeadLetter,
@@ -63,9 +57,9 @@ func (p *parts) capture(ctx context.Context, stream capture.Stream) (time.Durati
 		return published >= int64(len(p.rows))
 	})
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
-	return took, p.checkTopic(ctx, m.topics.Live)
+	return took, p.checkTopic(ctx, m.topics.Live, len(p.rows))
 }
 
 // bareCapture reads every shard that there is until all rows have come: open shards have no end.

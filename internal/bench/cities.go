@@ -8,28 +8,26 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/crossfadedb/crossfade/internal/demo"
+	"github.com/crossfadedb/crossfade/internal/bench/stub"
 	"github.com/crossfadedb/crossfade/internal/events"
 )
 
 // schema is the key of the tables: a few hundred countries, so that neither segments nor shards are even.
 var schema = events.KeySchema{{Name: "country", Type: "S"}, {Name: "cityId", Type: "N"}}
 
-var _ demo.Rows = cities{}
-
 // cities are the rows of a run.
 type cities []city
 
 type city struct{ key, item string }
 
-// Len implements demo.Rows.
-func (c cities) Len() int { return len(c) }
-
-// Key implements demo.Rows.
-func (c cities) Key(i int) string { return c[i].key }
-
-// Item implements demo.Rows. No row is changed here.
-func (c cities) Item(i int, _ uint64) []byte { return []byte(c[i].item) }
+// stub is the rows as the endpoint takes them.
+func (c cities) stub() []stub.Row {
+	rows := make([]stub.Row, len(c))
+	for i, row := range c {
+		rows[i] = stub.Row{Key: row.key, Item: row.item}
+	}
+	return rows
+}
 
 // line is a line of the file.
 type line struct {
@@ -64,7 +62,7 @@ func readCities(file string, n int) (rows cities, err error) {
 		if i >= len(lines) {
 			l.ID = 100_000_000 + int64(i)
 		}
-		row, err := l.city()
+		row, err := l.city(stub.Mark(i))
 		if err != nil {
 			return nil, fmt.Errorf("read %s: city %d: %w", file, l.ID, err)
 		}
@@ -93,8 +91,8 @@ func readLines(file string) (lines [][]byte, err error) {
 	return lines, scanner.Err()
 }
 
-// city is the row as DynamoDB JSON.
-func (l line) city() (city, error) {
+// city is the row as DynamoDB JSON. It is the file's, and the mark by which the stub endpoint knows it.
+func (l line) city(mark string) (city, error) {
 	type (
 		object = map[string]any
 		list   = []any
@@ -106,7 +104,7 @@ func (l line) city() (city, error) {
 	}
 	item, err := json.Marshal(object{
 		"country": text(l.Country), "cityId": object{"N": fmt.Sprint(l.ID)}, "name": text(l.Name), "altCountry": text(l.AltCountry),
-		"featureCode": text(l.FeatureCode), "adminCode": text(l.AdminCode), "population": number(l.Population),
+		"featureCode": text(l.FeatureCode), "adminCode": text(l.AdminCode), "population": number(l.Population), "mark": text(mark),
 		"loc": object{"M": object{
 			"type":        text(l.Loc.Type),
 			"coordinates": object{"L": list{number(l.Loc.Coordinates[0]), number(l.Loc.Coordinates[1])}},

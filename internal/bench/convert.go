@@ -8,71 +8,76 @@ import (
 	streams "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 )
 
+// plain is an attribute as DynamoDB JSON, for the types that the rows have. Its fields point into the SDK's value.
+type plain struct {
+	S *string          `json:",omitempty"`
+	N *string          `json:",omitempty"`
+	M map[string]plain `json:",omitempty"`
+	L []plain          `json:",omitempty"`
+}
+
 // message is the key and the value of a row as JSON, from the SDK's types: what a bare loop has to do by itself.
 func message[V any](item map[string]V) (key, value []byte, err error) {
-	plain, err := plainMap(item)
+	all, err := plainMap(item)
 	if err != nil {
 		return nil, nil, err
 	}
-	if value, err = json.Marshal(plain); err != nil {
+	if value, err = json.Marshal(all); err != nil {
 		return nil, nil, err
 	}
-	ofKey := make(map[string]any, len(schema))
+	ofKey := make(map[string]plain, len(schema))
 	for _, a := range schema {
-		ofKey[a.Name] = plain[a.Name]
+		ofKey[a.Name] = all[a.Name]
 	}
 	key, err = json.Marshal(ofKey)
 	return key, value, err
 }
 
-func plainMap[V any](item map[string]V) (map[string]any, error) {
-	plain := make(map[string]any, len(item))
+func plainMap[V any](item map[string]V) (map[string]plain, error) {
+	all := make(map[string]plain, len(item))
 	for name, value := range item {
 		var err error
-		if plain[name], err = plainValue(value); err != nil {
+		if all[name], err = plainValue(value); err != nil {
 			return nil, fmt.Errorf("attribute %s: %w", name, err)
 		}
 	}
-	return plain, nil
+	return all, nil
 }
 
-func plainList[V any](values []V) ([]any, error) {
-	plain := make([]any, len(values))
+func plainList[V any](values []V) ([]plain, error) {
+	all := make([]plain, len(values))
 	for i, value := range values {
 		var err error
-		if plain[i], err = plainValue(value); err != nil {
+		if all[i], err = plainValue(value); err != nil {
 			return nil, err
 		}
 	}
-	return plain, nil
+	return all, nil
 }
 
-// plainValue knows the types that the rows have, in both packages of the SDK.
-func plainValue(value any) (plain map[string]any, err error) {
-	var inner any
+// plainValue knows both packages of the SDK.
+func plainValue(value any) (p plain, err error) {
 	switch v := value.(type) {
 	case *types.AttributeValueMemberS:
-		return map[string]any{"S": v.Value}, nil
-	case *types.AttributeValueMemberN:
-		return map[string]any{"N": v.Value}, nil
+		p.S = &v.Value
 	case *streams.AttributeValueMemberS:
-		return map[string]any{"S": v.Value}, nil
+		p.S = &v.Value
+	case *types.AttributeValueMemberN:
+		p.N = &v.Value
 	case *streams.AttributeValueMemberN:
-		return map[string]any{"N": v.Value}, nil
+		p.N = &v.Value
 	case *types.AttributeValueMemberM:
-		inner, err = plainMap(v.Value)
-		return map[string]any{"M": inner}, err
+		p.M, err = plainMap(v.Value)
 	case *streams.AttributeValueMemberM:
-		inner, err = plainMap(v.Value)
-		return map[string]any{"M": inner}, err
+		p.M, err = plainMap(v.Value)
 	case *types.AttributeValueMemberL:
-		inner, err = plainList(v.Value)
-		return map[string]any{"L": inner}, err
+		p.L, err = plainList(v.Value)
 	case *streams.AttributeValueMemberL:
-		inner, err = plainList(v.Value)
-		return map[string]any{"L": inner}, err
+		p.L, err = plainList(v.Value)
+	default:
+		err = fmt.Errorf("no row has a %T", value)
 	}
-	return nil, fmt.Errorf("no row has a %T", value)
+	return p, err
 }
 
 // item is the way back: the SDK's types of a row as JSON.

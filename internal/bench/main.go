@@ -1,20 +1,22 @@
 // Bench measures Crossfade's workers against the bare loop that one would write without them: the AWS SDK and kafka-go
-// as they come, no checkpoints, no order, no dead letters. Both sides of a pair do the same work on the same embedded
-// parts, in turns, and what arrived is counted after every run.
+// as they come, no checkpoints, no order, no dead letters. Both sides of a pair work on the same stub endpoint and the
+// same embedded broker, in turns, and what arrived is counted after every run.
 //
-//	snapshot        snapshot.Worker           Scan, then kafka-go's Writer
-//	apply-snapshot  apply.Worker              kafka-go's Reader, then BatchExecuteStatement, an INSERT a row
-//	apply-live      apply.Worker              kafka-go's Reader, then PutItem if the stored version is lower
-//	capture         capture.Worker            GetRecords, then kafka-go's Writer
+//	control         apply.Worker              the same
+//	apply-live      apply.Worker              PutItem if the stored version is lower; rows in memory, no Kafka
+//	apply-snapshot  apply.Worker              BatchExecuteStatement, an INSERT a row; rows in memory, no Kafka
+//	snapshot        snapshot.Worker           Scan, json.Marshal, kafka-go's Writer
+//	capture         capture.Worker            GetRecords, json.Marshal, kafka-go's Writer
 //
-// The embedded parts run in this process and take most of its time, so a ratio says what a worker costs beside a
-// database and a broker that answer at once; it says nothing about the rows a second of real ones. The bare loops have
-// the same segments, shards, partitions, goroutines, connections, compression and acknowledgements.
+// Endpoint and broker have a process of their own, on the same cores, so a ratio says what a worker costs beside a
+// database that answers at once; it says nothing about the rows a second of a real one. The bare loops have the same
+// segments, shards, callers, connections, compression, acknowledgements and garbage collector.
+//
+// Its other commands measure several workers, the latency of a change, and a hot key.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -24,54 +26,29 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// command is the flags.
+// command is what can be measured.
 type command struct {
-	Rounds int      `default:"5" help:"Counted rounds of each pair; one more before them is not counted."`
-	Rows   int      `default:"60000" help:"Rows of a run."`
-	Pair   []string `help:"Only these pairs: snapshot, apply-snapshot, apply-live, capture."`
-	Cities string   `default:"testdata/cities.jsonl.gz" help:"Where the rows come from."`
-	JSON   bool     `help:"Print the results, each round too, as JSON."`
+	Pairs   pairsCommand   `cmd:"" default:"withargs" help:"Hold the workers against bare loops of the AWS SDK and of kafka-go."`
+	Scale   scaleCommand   `cmd:"" help:"Measure 1, 2 and 4 workers on an endpoint that takes its time."`
+	Latency latencyCommand `cmd:"" help:"Measure the way of single changes, stage by stage."`
+	HotKey  hotKeyCommand  `cmd:"" help:"Measure what a key that takes half of the changes costs the others."`
+	Host    host           `cmd:"" hidden:""`
 }
 
 func main() {
 	c := &command{}
-	kong.Parse(c, kong.Name("bench"), kong.Description("Measures the workers against bare loops of the AWS SDK and of kafka-go."))
+	parsed := kong.Parse(c, kong.Name("bench"), kong.Description("Measures the workers."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := c.run(ctx, os.Stdout, os.Stderr)
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	parsed.BindTo(os.Stdin, (*io.Reader)(nil))
+	parsed.BindTo(os.Stdout, (*io.Writer)(nil))
+	err := useNoAccount()
+	if err == nil {
+		err = parsed.Run()
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
-}
-
-func (c *command) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if c.Rounds < 1 || c.Rows < 1 {
-		return fmt.Errorf("%d rounds of %d rows: both must be positive", c.Rounds, c.Rows)
-	}
-	pairs, err := choose(c.Pair)
-	if err != nil {
-		return err
-	}
-	rows, err := readCities(c.Cities, c.Rows)
-	if err != nil {
-		return err
-	}
-	if err := useNoAccount(); err != nil {
-		return err
-	}
-	var results []result
-	for _, p := range pairs {
-		r, err := p.measure(ctx, rows, c.Rounds, stderr)
-		if err != nil {
-			return fmt.Errorf("pair %s: %w", p.name, err)
-		}
-		results = append(results, r)
-	}
-	if c.JSON {
-		encoder := json.NewEncoder(stdout)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(results)
-	}
-	return table(stdout, results)
 }

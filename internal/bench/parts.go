@@ -7,21 +7,17 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/crossfadedb/crossfade/internal/bench/stub"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
-	"github.com/crossfadedb/crossfade/internal/demo"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
-	"github.com/crossfadedb/crossfade/internal/embedded/broker"
-	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 )
 
@@ -53,36 +49,31 @@ func useNoAccount() error {
 	return nil
 }
 
-// parts are the broker and the database that the runs of a pair share, and our client of the broker.
+// parts are the broker and the endpoint that the runs of a pair share, and our client of the broker.
 type parts struct {
 	rows     cities
 	broker   string
 	endpoint string
+	arrived  func() (arrived, error) // rows at the endpoint, since it was last asked
 	kafka    *kafka.Client
-	names    int // given out, so that every run has topics and tables of its own
+	names    int // given out, so that every run has topics of its own
 	closings []func() error
 }
 
-func openParts(rows cities) (*parts, error) {
-	p := &parts{rows: rows}
+func openParts(rows cities, h host) (*parts, error) {
+	started, err := startHost(h)
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{rows: rows, broker: started.Broker, endpoint: started.Endpoint, arrived: started.arrived}
+	p.closings = append(p.closings, started.close)
 	if err := p.open(); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
-func (p *parts) open() error {
-	b, err := broker.Start("")
-	if err != nil {
-		return fmt.Errorf("start the embedded broker: %w", err)
-	}
-	p.closings = append(p.closings, b.Close)
-	p.broker = b.Address()
-	server := embedded.New(embedded.Options{Shards: shards, Region: region})
-	if p.endpoint, err = server.Start(); err != nil {
-		return fmt.Errorf("start the embedded DynamoDB: %w", err)
-	}
-	p.closings = append(p.closings, server.Close)
+func (p *parts) open() (err error) {
 	if p.kafka, err = kafka.Open(kafka.Options{Brokers: []string{p.broker}, ClientID: "bench"}); err != nil {
 		return err
 	}
@@ -113,59 +104,26 @@ func (p *parts) bareClients(ctx context.Context) (*sdk.Client, *dynamodbstreams.
 		return nil, nil, err
 	}
 	loaded.BaseEndpoint = &p.endpoint
+	loaded.HTTPClient = stub.Client{HTTP: client}
 	return sdk.NewFromConfig(loaded), dynamodbstreams.NewFromConfig(loaded), nil
 }
 
-// table makes an empty table and opens it as the workers do.
+// table opens the table as the workers do.
 func (p *parts) table(ctx context.Context) (*dynamodb.Table, error) {
-	t, err := dynamodb.Open(ctx, dynamodb.Options{Table: p.name(), Region: region, Endpoint: p.endpoint, MaxConnections: inFlight})
-	if err != nil {
-		return nil, err
-	}
-	name := t.Name()
-	input := &sdk.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest}
-	for i, key := range schema {
-		kind := []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i]
-		input.KeySchema = append(input.KeySchema, types.KeySchemaElement{AttributeName: &key.Name, KeyType: kind})
-		input.AttributeDefinitions = append(input.AttributeDefinitions,
-			types.AttributeDefinition{AttributeName: &key.Name, AttributeType: types.ScalarAttributeType(key.Type)})
-	}
-	_, err = t.SDK().CreateTable(ctx, input)
-	return t, err
+	return dynamodb.Open(ctx, dynamodb.Options{Table: "bench", Region: region, Endpoint: p.endpoint, MaxConnections: inFlight})
 }
 
-// fill writes all rows to a table.
-func (p *parts) fill(ctx context.Context, t *dynamodb.Table) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(inFlight)
-	into := demo.SDKTable{Client: t.SDK(), Name: t.Name()}
-	const chunk = 500
-	for from := 0; from < len(p.rows); from += chunk {
-		group.Go(func() error { return into.Load(ctx, p.rows, from, min(from+chunk, len(p.rows))) })
+// checkWrites counts what arrived at the endpoint.
+func (p *parts) checkWrites() error {
+	a, err := p.arrived()
+	if err == nil && (a.Distinct != len(p.rows) || a.Writes != len(p.rows)) {
+		err = fmt.Errorf("%d rows have been written, in %d writes, not %d", a.Distinct, a.Writes, len(p.rows))
 	}
-	return group.Wait()
-}
-
-// checkTable counts what arrived in a table, and removes the table.
-func (p *parts) checkTable(ctx context.Context, t *dynamodb.Table) error {
-	var found atomic.Int64
-	err := t.Items(ctx, segments, func([]byte) error {
-		found.Add(1)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if int(found.Load()) != len(p.rows) {
-		return fmt.Errorf("%d rows are in the table, not %d", found.Load(), len(p.rows))
-	}
-	name := t.Name()
-	_, err = t.SDK().DeleteTable(ctx, &sdk.DeleteTableInput{TableName: &name})
 	return err
 }
 
 // checkTopic counts what arrived in a topic.
-func (p *parts) checkTopic(ctx context.Context, topic string) error {
+func (p *parts) checkTopic(ctx context.Context, topic string, records int) error {
 	ends, err := p.kafka.EndOffsets(ctx, topic)
 	if err != nil {
 		return err
@@ -174,8 +132,8 @@ func (p *parts) checkTopic(ctx context.Context, topic string) error {
 	for _, end := range ends {
 		found += end
 	}
-	if int(found) != len(p.rows) {
-		return fmt.Errorf("%d records are in %s, not %d", found, topic, len(p.rows))
+	if int(found) != records {
+		return fmt.Errorf("%d records are in %s, not %d", found, topic, records)
 	}
 	return nil
 }

@@ -27,18 +27,18 @@ func (p *parts) writer(topic string) *kafkago.Writer {
 }
 
 // barePublish times a bare loop that writes to a topic of its own.
-func (p *parts) barePublish(ctx context.Context, loop func(context.Context, *kafkago.Writer) error) (time.Duration, error) {
+func (p *parts) barePublish(ctx context.Context, loop func(context.Context, *kafkago.Writer) error) (cost, error) {
 	m, err := p.migration(ctx)
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	w := p.writer(m.topics.Snapshot)
-	began := time.Now()
+	spent := meter()
 	err = loop(ctx, w)
-	took := time.Since(began)
+	took := spent()
 	w.Transport.(*kafkago.Transport).CloseIdleConnections()
 	if err := errors.Join(err, w.Close()); err != nil {
-		return 0, err
+		return cost{}, err
 	}
-	return took, p.checkTopic(ctx, m.topics.Snapshot)
+	return took, p.checkTopic(ctx, m.topics.Snapshot, len(p.rows))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -19,15 +18,12 @@ func snapshotPair(ctx context.Context, p *parts) (ours, bare side, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := p.fill(ctx, old); err != nil {
-		return nil, nil, err
-	}
 	client, _, err := p.bareClients(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	ours = func(ctx context.Context) (time.Duration, error) { return p.snapshot(ctx, old) }
-	bare = func(ctx context.Context) (time.Duration, error) {
+	ours = func(ctx context.Context) (cost, error) { return p.snapshot(ctx, old) }
+	bare = func(ctx context.Context) (cost, error) {
 		return p.barePublish(ctx, func(ctx context.Context, w *kafkago.Writer) error {
 			return bareSnapshot(ctx, client, old.Name(), w)
 		})
@@ -35,10 +31,10 @@ func snapshotPair(ctx context.Context, p *parts) (ours, bare side, err error) {
 	return ours, bare, nil
 }
 
-func (p *parts) snapshot(ctx context.Context, old *dynamodb.Table) (time.Duration, error) {
+func (p *parts) snapshot(ctx context.Context, old *dynamodb.Table) (cost, error) {
 	m, err := p.migration(ctx)
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	worker := snapshot.New(snapshot.Config{
 		Source: dynamodb.NewSource(old, schema), Publish: p.kafka.Publish(m.topics.Snapshot, partitions), DeadLetter: noDeadLetter,
@@ -55,9 +51,9 @@ func (p *parts) snapshot(ctx context.Context, old *dynamodb.Table) (time.Duratio
 		return done == segments
 	})
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
-	return took, p.checkTopic(ctx, m.topics.Snapshot)
+	return took, p.checkTopic(ctx, m.topics.Snapshot, len(p.rows))
 }
 
 func bareSnapshot(ctx context.Context, client *sdk.Client, table string, w *kafkago.Writer) error {

@@ -4,119 +4,100 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	kafkago "github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/crossfadedb/crossfade/internal/events"
 )
 
-// bareTable is the new table of a bare loop.
-type bareTable struct {
-	client *sdk.Client
-	name   string
+// typedRow is a row as the SDK takes it, made before the clock runs.
+type typedRow map[string]types.AttributeValue
+
+// typedRows are the rows with the version that ours would give them.
+func typedRows(rows cities, version func(i int) events.Version) ([]typedRow, error) {
+	typed := make([]typedRow, len(rows))
+	for i, row := range rows {
+		var err error
+		if typed[i], err = item([]byte(row.item)); err != nil {
+			return nil, err
+		}
+		typed[i][attributes.Version] = &types.AttributeValueMemberS{Value: version(i).String()}
+	}
+	return typed, nil
 }
 
-// batchSize is the most statements of one BatchExecuteStatement.
-const batchSize = 25
+// bareWrite writes rows, as many as a call takes.
+type bareWrite struct {
+	atOnce int
+	call   func(ctx context.Context, client *sdk.Client, rows []typedRow) error
+}
 
-// bareBatches inserts what there is, up to a full batch.
-func bareBatches(ctx context.Context, t bareTable, messages <-chan kafkago.Message, wrote func(int)) error {
-	for {
-		batch := take(ctx, messages)
-		if len(batch) == 0 {
-			return nil
-		}
-		statements := make([]types.BatchStatementRequest, len(batch))
-		for i, m := range batch {
-			row, err := item(m.Value)
-			if err != nil {
-				return err
+// bareLoop writes all rows, with as many callers as ours.
+func bareLoop(ctx context.Context, client *sdk.Client, rows []typedRow, write bareWrite) (cost, error) {
+	spent := meter()
+	var next atomic.Int64
+	callers, ctx := errgroup.WithContext(ctx)
+	for range inFlight {
+		callers.Go(func() error {
+			for {
+				end := int(next.Add(int64(write.atOnce)))
+				from := end - write.atOnce
+				if from >= len(rows) {
+					return nil
+				}
+				if err := write.call(ctx, client, rows[from:min(end, len(rows))]); err != nil {
+					return err
+				}
 			}
-			statements[i] = t.insert(row)
-		}
-		answer, err := t.client.BatchExecuteStatement(ctx, &sdk.BatchExecuteStatementInput{Statements: statements})
-		if err != nil {
-			return unlessEnded(ctx, err)
-		}
-		for _, r := range answer.Responses {
-			if r.Error != nil && r.Error.Code != types.BatchStatementErrorCodeEnumDuplicateItem {
-				return fmt.Errorf("insert: %s: %s", r.Error.Code, aws.ToString(r.Error.Message))
-			}
-		}
-		wrote(len(batch))
+		})
 	}
+	err := callers.Wait()
+	return spent(), err
 }
 
-// insert is the statement that writes a row if its key is absent.
-func (t bareTable) insert(row map[string]types.AttributeValue) types.BatchStatementRequest {
-	var text strings.Builder
-	text.WriteString(`INSERT INTO "` + t.name + `" VALUE {`)
-	parameters := make([]types.AttributeValue, 0, len(row))
-	for name, value := range row {
-		if len(parameters) > 0 {
-			text.WriteByte(',')
-		}
-		text.WriteString(`'` + name + `':?`)
-		parameters = append(parameters, value)
-	}
-	text.WriteByte('}')
-	return types.BatchStatementRequest{Statement: new(text.String()), Parameters: parameters}
-}
+var (
+	bareBatches = bareWrite{25, insertRows} // the most statements of one call
+	barePuts    = bareWrite{1, putRow}
+)
 
-// take waits for one message and takes up to a batch of those that are there; none when ctx has ended.
-func take(ctx context.Context, messages <-chan kafkago.Message) []kafkago.Message {
-	batch := make([]kafkago.Message, 0, batchSize)
-	select {
-	case m := <-messages:
-		batch = append(batch, m)
-	case <-ctx.Done():
-		return nil
-	}
-	for len(batch) < batchSize {
-		select {
-		case m := <-messages:
-			batch = append(batch, m)
-		default:
-			return batch
+// insertRows makes one INSERT for each row. All rows have the same attributes, and so the same statement.
+func insertRows(ctx context.Context, client *sdk.Client, rows []typedRow) error {
+	names := slices.Sorted(maps.Keys(rows[0]))
+	statement := `INSERT INTO "bench" VALUE {'` + strings.Join(names, `':?,'`) + `':?}`
+	statements := make([]types.BatchStatementRequest, len(rows))
+	for i, row := range rows {
+		parameters := make([]types.AttributeValue, len(names))
+		for n, name := range names {
+			parameters[n] = row[name]
 		}
+		statements[i] = types.BatchStatementRequest{Statement: &statement, Parameters: parameters}
 	}
-	return batch
-}
-
-// barePuts writes each message if the stored version is lower.
-func barePuts(ctx context.Context, t bareTable, messages <-chan kafkago.Message, wrote func(int)) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case m := <-messages:
-			if err := t.put(ctx, m); err != nil {
-				return unlessEnded(ctx, err)
-			}
-			wrote(1)
-		}
-	}
-}
-
-func (t bareTable) put(ctx context.Context, m kafkago.Message) error {
-	row, err := item(m.Value)
+	answer, err := client.BatchExecuteStatement(ctx, &sdk.BatchExecuteStatementInput{Statements: statements})
 	if err != nil {
 		return err
 	}
-	for _, h := range m.Headers {
-		if h.Key == events.HeaderVersion {
-			row[attributes.Version] = &types.AttributeValueMemberS{Value: string(h.Value)}
+	for _, r := range answer.Responses {
+		if r.Error != nil && r.Error.Code != types.BatchStatementErrorCodeEnumDuplicateItem {
+			return fmt.Errorf("insert: %s: %s", r.Error.Code, aws.ToString(r.Error.Message))
 		}
 	}
-	_, err = t.client.PutItem(ctx, &sdk.PutItemInput{
-		TableName: &t.name, Item: row,
+	return nil
+}
+
+// putRow writes a row if the stored version is lower.
+func putRow(ctx context.Context, client *sdk.Client, rows []typedRow) error {
+	_, err := client.PutItem(ctx, &sdk.PutItemInput{
+		TableName: new("bench"), Item: rows[0],
 		ConditionExpression:       new("attribute_not_exists(#k) OR #v < :v"),
 		ExpressionAttributeNames:  map[string]string{"#k": schema[0].Name, "#v": attributes.Version},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":v": row[attributes.Version]},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":v": rows[0][attributes.Version]},
 	})
 	if _, older := errors.AsType[*types.ConditionalCheckFailedException](err); older {
 		return nil // what is stored is newer
