@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -11,6 +12,7 @@ type budget struct {
 	room *sync.Cond
 	max  int64
 	used int64
+	turn []*int // who waits, the longest first
 }
 
 func newBudget(limit int64) *budget {
@@ -19,15 +21,20 @@ func newBudget(limit int64) *budget {
 	return b
 }
 
-// reserve waits until n bytes fit, or nothing else is in use: one record may be larger than the whole budget.
-// After an error nothing is reserved.
+// reserve waits for its turn, and until n bytes fit, or nothing else is in use: one record may be larger than the whole
+// budget. In turn, for those who have nothing to read come back at once, and could keep the others out for ever. After an
+// error nothing is reserved.
 func (b *budget) reserve(ctx context.Context, n int64) error {
 	defer context.AfterFunc(ctx, b.wake)()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for ctx.Err() == nil && b.used > 0 && b.used+n > b.max {
+	me := new(int)
+	b.turn = append(b.turn, me)
+	for ctx.Err() == nil && (b.turn[0] != me || b.used > 0 && b.used+n > b.max) {
 		b.room.Wait()
 	}
+	b.turn = slices.DeleteFunc(b.turn, func(other *int) bool { return other == me })
+	b.room.Broadcast() // the next one may fit too
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
@@ -20,10 +21,17 @@ const maxStatement = 8192
 func (t *Target) Insert(ctx context.Context, rows []events.Event) []apply.Result {
 	results := make([]apply.Result, len(rows))
 	batched := make([]int, 0, len(rows)) // indexes into rows
-	body := []byte(`{"Statements":[`)
+	room := 0
+	for _, row := range rows {
+		room += len(row.Item.Raw) + aroundRow
+	}
+	body := append(make([]byte, 0, room), `{"Statements":[`...)
+	var statement []byte // quoted; nil when it would be too long
 	for i, row := range rows {
-		statement, ok := t.statement(row.Item)
-		if !ok {
+		if i == 0 || !sameNames(row.Item, rows[i-1].Item) {
+			statement = t.statement(row.Item)
+		}
+		if statement == nil {
 			results[i] = t.Put(ctx, row)
 			continue // written alone
 		}
@@ -60,8 +68,16 @@ func (t *Target) Insert(ctx context.Context, rows []events.Event) []apply.Result
 	return results
 }
 
-// statement is the INSERT for an item; false when it would be too long.
-func (t *Target) statement(item events.Item) (string, bool) {
+// aroundRow is about what a batch has for each row beside its values: the statement, with its names, and the rest.
+const aroundRow = 512
+
+// sameNames reports whether two items have the same attributes, in the same order: the same statement does for both.
+func sameNames(a, b events.Item) bool {
+	return slices.EqualFunc(a.Attributes, b.Attributes, func(a, b events.Attribute) bool { return a.Name == b.Name })
+}
+
+// statement is the INSERT for an item, as JSON; nil when it would be too long.
+func (t *Target) statement(item events.Item) []byte {
 	var s strings.Builder
 	s.WriteString(t.insert)
 	if t.form == Versioned {
@@ -74,7 +90,10 @@ func (t *Target) statement(item events.Item) (string, bool) {
 		name(&s, a.Name)
 	}
 	s.WriteByte('}')
-	return s.String(), s.Len() <= maxStatement
+	if s.Len() > maxStatement {
+		return nil
+	}
+	return quote(nil, s.String())
 }
 
 func name(s *strings.Builder, name string) {
@@ -83,10 +102,10 @@ func name(s *strings.Builder, name string) {
 	s.WriteString("':?")
 }
 
-func (t *Target) appendInsert(b []byte, statement string, row events.Event) []byte {
-	b = append(quote(append(b, `{"Statement":`...), statement), `,"ReturnValuesOnConditionCheckFailure":"ALL_OLD","Parameters":[`...)
+func (t *Target) appendInsert(b, statement []byte, row events.Event) []byte {
+	b = append(append(append(b, `{"Statement":`...), statement...), `,"ReturnValuesOnConditionCheckFailure":"ALL_OLD","Parameters":[`...)
 	if t.form == Versioned {
-		b = append(append(append(b, `{"S":"`...), row.Version.String()...), `"}`...)
+		b = append(row.Version.Append(append(b, `{"S":"`...)), `"}`...)
 	}
 	for i, a := range row.Item.Attributes {
 		if i > 0 || t.form == Versioned {

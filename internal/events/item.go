@@ -45,6 +45,9 @@ type Decoder struct {
 	json   *jsontext.Decoder
 	source bytes.Buffer
 	names  map[string]string
+	usual  int         // attributes of the item before
+	inKey  []Attribute // of the key before; nobody keeps them
+	key    []byte      // a key, to compare
 }
 
 // NewDecoder returns a decoder for items and records of a table with this key schema.
@@ -56,9 +59,16 @@ func NewDecoder(schema KeySchema) *Decoder {
 // shares raw's memory. The whole text is validated (syntax, UTF-8, duplicate names); that every value has
 // exactly one type is checked, what the value says is not. Errors are of type *Invalid.
 func (d *Decoder) Item(raw []byte) (Item, error) {
+	item, err := d.split(raw, make([]Attribute, 0, d.usual))
+	d.usual = len(item.Attributes)
+	return item, err
+}
+
+// split is Item, with room for the attributes.
+func (d *Decoder) split(raw []byte, room []Attribute) (Item, error) {
 	d.source = *bytes.NewBuffer(raw)
 	d.json.Reset(&d.source)
-	item := Item{Raw: raw}
+	item := Item{Raw: raw, Attributes: room}
 	if tok, err := d.json.ReadToken(); err != nil || tok.Kind() != '{' {
 		return Item{}, undecodable("the item is not a JSON object", err)
 	}
@@ -72,9 +82,6 @@ func (d *Decoder) Item(raw []byte) (Item, error) {
 			return Item{}, undecodable(fmt.Sprintf("attribute %q is not valid JSON", name), err)
 		}
 		end := d.json.InputOffset()
-		if item.Attributes == nil {
-			item.Attributes = make([]Attribute, 0, 8)
-		}
 		a := Attribute{Name: name, Value: raw[end-int64(len(value)) : end : end]}
 		if _, _, err := typed(a.Value); err != nil {
 			return Item{}, undecodable(fmt.Sprintf("attribute %q is not a typed value such as {\"S\":\"x\"}", name), err)

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -40,11 +41,16 @@ type Key string
 
 // Key returns the key of an item. Errors are of type *Invalid, reason KeyMismatch.
 func (s KeySchema) Key(item Item) (Key, error) {
-	b := make([]byte, 0, 64)
+	key, err := s.appendKey(make([]byte, 0, 64), item)
+	return Key(key), err
+}
+
+// appendKey appends the key of an item; nothing with an error.
+func (s KeySchema) appendKey(b []byte, item Item) ([]byte, error) {
 	for i, a := range s {
 		value := item.Attribute(a.Name)
 		if value == nil {
-			return "", mismatch("key attribute %s is missing", a.Name)
+			return nil, mismatch("key attribute %s is missing", a.Name)
 		}
 		if i == 0 {
 			b = append(b, '{')
@@ -53,14 +59,14 @@ func (s KeySchema) Key(item Item) (Key, error) {
 		}
 		var err error
 		if b, err = jsontext.AppendQuote(b, a.Name); err != nil {
-			return "", mismatch("key attribute %s: %v", a.Name, err)
+			return nil, mismatch("key attribute %s: %v", a.Name, err)
 		}
 		b = append(b, ':')
 		if b, err = a.appendCanonical(b, value); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	return Key(append(b, '}')), nil
+	return append(b, '}'), nil
 }
 
 // appendCanonical appends the canonical form of value, which must be of the attribute's type.
@@ -68,6 +74,10 @@ func (a KeyAttribute) appendCanonical(b, value []byte) ([]byte, error) {
 	kind, text, err := typed(value)
 	if err != nil || kind != a.Type {
 		return nil, mismatch("key attribute %s is not of type %s", a.Name, a.Type)
+	}
+	if a.Type == "S" && len(text) > 2 && text[0] == '"' && bytes.IndexByte(text, '\\') < 0 {
+		// It is escaped no more than JSON demands, for it is not at all.
+		return append(append(append(b, `{"S":`...), text...), '}'), nil
 	}
 	plain, err := jsontext.AppendUnquote(nil, text)
 	if err != nil {
@@ -104,7 +114,8 @@ func (a KeyAttribute) appendCanonical(b, value []byte) ([]byte, error) {
 // Key parses the JSON of a key, canonical or not. It must hold the key attributes and nothing else. Errors
 // are of type *Invalid, reason KeyMismatch.
 func (d *Decoder) Key(text []byte) (Key, error) {
-	item, err := d.Item(text)
+	item, err := d.split(text, d.inKey[:0])
+	d.inKey = item.Attributes
 	if err != nil {
 		return "", &Invalid{Reason: KeyMismatch, Detail: fmt.Sprintf("the record's key is not the JSON of %s", d.schema), Err: err}
 	}

@@ -45,12 +45,17 @@ type Record struct {
 
 // Header returns the value of the last header called key.
 func (r Record) Header(key string) (string, bool) {
+	value, ok := r.header(key)
+	return string(value), ok
+}
+
+func (r Record) header(key string) ([]byte, bool) {
 	for _, h := range slices.Backward(r.Headers) {
 		if h.Key == key {
-			return string(h.Value), true
+			return h.Value, true
 		}
 	}
-	return "", false
+	return nil, false
 }
 
 // Size is about what the record costs on the wire, in bytes.
@@ -111,12 +116,11 @@ func (d *Decoder) Record(r Record) (Event, error) {
 	if e.Item, err = d.Item(r.Value); err != nil {
 		return Event{}, err
 	}
-	itemKey, err := d.schema.Key(e.Item)
-	if err != nil {
+	if d.key, err = d.schema.appendKey(d.key[:0], e.Item); err != nil {
 		return Event{}, err
 	}
-	if itemKey != key {
-		return Event{}, mismatch("the item's key is %s, the record's is %s", itemKey, key)
+	if string(d.key) != string(key) {
+		return Event{}, mismatch("the item's key is %s, the record's is %s", d.key, key)
 	}
 	return e, nil
 }
@@ -125,7 +129,7 @@ func (d *Decoder) Record(r Record) (Event, error) {
 func opOf(r Record) (Op, error) {
 	// Some clients cannot send null. Four bytes of JSON null mean the same, and are not an item.
 	null := len(r.Value) == 0 || bytes.Equal(r.Value, []byte("null"))
-	name, ok := r.Header(HeaderOp)
+	name, ok := r.header(HeaderOp)
 	switch {
 	case !ok && null:
 		return Delete, nil
@@ -133,7 +137,7 @@ func opOf(r Record) (Op, error) {
 		return Write, nil
 	}
 	for op, n := range opNames {
-		if n == "" || n != name {
+		if n == "" || n != string(name) {
 			continue // the next name
 		}
 		if (Op(op) == Write) == null {

@@ -34,7 +34,24 @@ func ParsePosition(digits string) (Position, error) {
 }
 
 // PositionAt is the position of a Kafka offset or of any other unsigned integer.
-func PositionAt(n uint64) Position { return Position(fmt.Sprintf("%0*d", positionWidth, n)) }
+func PositionAt(n uint64) Position {
+	if n == 0 {
+		return zeros
+	}
+	var text [positionWidth]byte
+	return Position(appendPadded(text[:0], n, positionWidth))
+}
+
+// zeros is the position 0.
+const zeros Position = "0000000000000000000000000000000000000000"
+
+// appendPadded appends n in decimal, with zeros before it up to a width of at most 40.
+func appendPadded(b []byte, n uint64, width int) []byte {
+	var text [20]byte // what the largest takes
+	digits := strconv.AppendUint(text[:0], n, 10)
+	b = append(b, zeros[:max(0, width-len(digits))]...)
+	return append(b, digits...)
+}
 
 // Number is the position without leading zeros, as the source wrote it; empty for the empty position.
 func (p Position) Number() string {
@@ -74,11 +91,16 @@ func (v Version) Compare(o Version) int {
 // String is the stored form: 54 characters whose byte order is the order of the versions, such as
 // 000001.1.0000000000000000000000000000000000000042.0000.
 func (v Version) String() string {
-	position := v.Position
-	if position == "" {
-		position = PositionAt(0)
-	}
-	return fmt.Sprintf("%06d.%d.%s.%04d", v.Generation, v.Class, position, v.Rerun)
+	var text [versionLen]byte
+	return string(v.Append(text[:0]))
+}
+
+// Append appends what String returns.
+func (v Version) Append(b []byte) []byte {
+	b = append(appendPadded(b, uint64(v.Generation), 6), '.')
+	b = append(appendPadded(b, uint64(v.Class), 1), '.')
+	b = append(append(b, cmp.Or(v.Position, zeros)...), '.')
+	return appendPadded(b, uint64(v.Rerun), 4)
 }
 
 // ParseVersion reads what String wrote, and nothing else.
@@ -95,7 +117,7 @@ func ParseVersion(text string) (Version, error) {
 		return bad()
 	}
 	if Class(class) == Snapshot {
-		if position != PositionAt(0) {
+		if position != zeros {
 			return bad()
 		}
 		position = ""
