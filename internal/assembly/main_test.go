@@ -103,7 +103,7 @@ func (w *world) config(more string) *migration.Config {
 source: {dynamodb: {table: old, region: us-east-1, endpoint: "%s"}}
 target: {dynamodb: {table: new, region: us-east-1, endpoint: "%s"}}
 kafka: {brokers: ["%s"], partitions: 3, work_partitions: 4}
-grace: 2s
+grace: 5s
 %s`, w.endpoint, w.endpoint, w.brokers, more)
 	require.NoError(w.t, os.WriteFile(w.file, []byte(text), 0o600))
 	c, err := migration.Load(w.file)

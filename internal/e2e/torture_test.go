@@ -42,7 +42,7 @@ func TestTorture(t *testing.T) {
 		seed, err = strconv.ParseUint(text, 10, 64)
 		require.NoError(t, err, "CROSSFADE_SEED")
 	}
-	t.Logf("to choose the same faults again: CROSSFADE_SEED=%d CROSSFADE_TORTURE=%s", seed, total)
+	t.Logf("the dice and the application are those of CROSSFADE_SEED=%d, for CROSSFADE_TORTURE=%s; when each fault comes depends on the machine", seed, total)
 	var ledgers []*ledger
 	dice := &dice{random: rand.New(rand.NewPCG(seed, seed))}
 	for _, form := range []string{"stream", "app", "none"} {
