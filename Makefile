@@ -94,7 +94,7 @@ bench-more: ## several workers, latency by stage, a hot key
 	$(GO) run ./internal/bench hot-key
 
 bench-local: services-fetch ## a snapshot end to end on DynamoDB Local, against a bare loop without Kafka
-	CROSSFADE_SERVICES=1 $(GO) test -count=1 -timeout 20m -run TestLocal -v ./internal/bench
+	CROSSFADE_SERVICES=1 CROSSFADE_BENCH=1 $(GO) test -count=1 -timeout 20m -run TestLocal -v ./internal/bench
 
 bench-compare: ## BASE=rev: the workers of two revisions, with benchstat (COUNT=10)
 	@GO="$(GO)" COUNT="$(COUNT)" BENCHFLAGS="$(BENCHFLAGS)" scripts/bench-compare "$(BASE)"

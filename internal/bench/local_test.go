@@ -24,8 +24,8 @@ import (
 // in between, against a bare loop of Scan and INSERT, without Kafka. Each run has a server of its own. It asserts
 // that all rows arrived; the figures are printed, for speed is no matter of a test.
 func TestLocal(t *testing.T) {
-	if os.Getenv("CROSSFADE_SERVICES") != "1" {
-		t.Skip("set CROSSFADE_SERVICES=1 to run this on DynamoDB Local")
+	if os.Getenv("CROSSFADE_BENCH") != "1" {
+		t.Skip("make bench-local measures on DynamoDB Local")
 	}
 	require.NoError(t, useNoAccount())
 	rows, err := readCities("../../testdata/cities.jsonl.gz", number(t, "CROSSFADE_BENCH_ROWS", 8000))

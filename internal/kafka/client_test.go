@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,10 +20,15 @@ import (
 func TestRequestTimeout(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+	var mu sync.Mutex
+	var dialed []net.Conn
 	silent := func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()
+		mu.Lock()
+		defer mu.Unlock()
+		dialed = append(dialed, far)
 		go func() {
-			_, _ = io.Copy(io.Discard, far) // until the other side closes
+			_, _ = io.Copy(io.Discard, far) // until one side closes
 		}()
 		return near, nil
 	}
@@ -48,4 +54,9 @@ func TestRequestTimeout(t *testing.T) {
 		require.NoError(t, ctx.Err(), name)
 	}
 	require.NoError(t, c.Close())
+	mu.Lock()
+	defer mu.Unlock()
+	for _, far := range dialed {
+		require.NoError(t, far.Close()) // else kafka-go would wait for its answer
+	}
 }
