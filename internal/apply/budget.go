@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"slices"
 	"sync"
 )
 
@@ -12,11 +11,11 @@ type budget struct {
 	room *sync.Cond
 	max  int64
 	used int64
-	turn []*int // who waits, the longest first
+	turn chan struct{} // held by the one who waits for room: the others wait behind it, in their order
 }
 
 func newBudget(limit int64) *budget {
-	b := &budget{max: limit}
+	b := &budget{max: limit, turn: make(chan struct{}, 1)}
 	b.room = sync.NewCond(&b.mu)
 	return b
 }
@@ -25,16 +24,18 @@ func newBudget(limit int64) *budget {
 // budget. In turn, for those who have nothing to read come back at once, and could keep the others out for ever. After an
 // error nothing is reserved.
 func (b *budget) reserve(ctx context.Context, n int64) error {
+	select {
+	case b.turn <- struct{}{}:
+		defer func() { <-b.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	defer context.AfterFunc(ctx, b.wake)()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	me := new(int)
-	b.turn = append(b.turn, me)
-	for ctx.Err() == nil && (b.turn[0] != me || b.used > 0 && b.used+n > b.max) {
+	for ctx.Err() == nil && b.used > 0 && b.used+n > b.max {
 		b.room.Wait()
 	}
-	b.turn = slices.DeleteFunc(b.turn, func(other *int) bool { return other == me })
-	b.room.Broadcast() // the next one may fit too
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
