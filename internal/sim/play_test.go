@@ -84,14 +84,7 @@ func (w *world) rest() {
 // sweep runs sweeps until one of them has come to its end.
 func (w *world) sweep() {
 	for {
-		p := w.launch(sweeper)
-		w.mu.Lock()
-		w.everyone = append(w.everyone, p)
-		w.mu.Unlock()
-		select {
-		case <-p.done:
-		case <-p.network.dead:
-		}
+		p := w.finish(sweeper)
 		switch {
 		case !p.killed() && p.err == nil:
 			w.story.tell(p.name, "removed %d, changed %d, left %d", p.removed.Removed, p.removed.Changed, p.removed.Left())
@@ -149,20 +142,16 @@ func (w *world) lose(app *application) {
 // streamers have not come that far or nothing happened in it, it is done all the same in the end.
 func (w *world) restart() {
 	for again := 0; ; again++ {
-		w.force = again > 10
-		p := w.launch(restarter)
-		w.mu.Lock()
-		w.everyone = append(w.everyone, p)
-		w.mu.Unlock()
-		select {
-		case <-p.done:
-		case <-p.network.dead:
+		command := restarter
+		if again > 10 {
+			command = forcer
 		}
+		p := w.finish(command)
 		if !p.killed() && p.err == nil {
 			break
 		}
 		if again > 200 {
-			w.fail("restart: %v", p.err)
+			w.fail("no restart has succeeded")
 			return
 		}
 		time.Sleep(time.Second)

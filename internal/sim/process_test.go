@@ -26,6 +26,7 @@ const (
 	sweeper   role = "sweep"
 	replayer  role = "replay"
 	restarter role = "restart"
+	forcer    role = "restart-force" // although no gap is recorded
 )
 
 // process is one run of a command, with a network of its own.
@@ -63,6 +64,19 @@ func (w *world) launch(r role) *process {
 	return p
 }
 
+// finish lets a process run to its end.
+func (w *world) finish(r role) *process {
+	p := w.launch(r)
+	w.mu.Lock()
+	w.everyone = append(w.everyone, p)
+	w.mu.Unlock()
+	select {
+	case <-p.done:
+	case <-p.network.dead:
+	}
+	return p
+}
+
 func (p *process) run(ctx context.Context, w *world) (err error) {
 	logger := w.story.logger(p.name)
 	worker := assembly.WorkerOptions{Capture: true, Apply: true, Logger: logger}
@@ -82,8 +96,8 @@ func (p *process) run(ctx context.Context, w *world) (err error) {
 		p.removed, err = assembly.Sweep(ctx, w.config, assembly.SweepOptions{
 			FallbackReadsOff: true, Say: func(text string) { w.story.tell(p.name, "%s", text) }, Logger: logger,
 		})
-	case restarter:
-		_, err = assembly.Restart(ctx, w.config, assembly.RestartOptions{Force: w.force, Logger: logger})
+	case restarter, forcer:
+		_, err = assembly.Restart(ctx, w.config, assembly.RestartOptions{Force: p.role == forcer, Logger: logger})
 	case replayer:
 		err = assembly.Replay(ctx, w.config, logger)
 	}

@@ -57,7 +57,6 @@ type world struct {
 	requests sync.WaitGroup // to the database, on their way
 	eternity *time.Timer
 
-	force    bool           // what the next restart is asked for
 	busy     sync.WaitGroup // what troubles have left for later
 	calmed   chan struct{}  // closed when the phase is over
 	failures []string

@@ -14,7 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"strings"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
@@ -50,7 +50,7 @@ func (c *command) run(ctx context.Context) error {
 	fmt.Fprintln(w, "mutant\tcaught by seed\tin words")
 	survivors := 0
 	for _, m := range mutants {
-		if len(c.Only) > 0 && !strings.Contains(" "+strings.Join(c.Only, " ")+" ", " "+m.name+" ") {
+		if len(c.Only) > 0 && !slices.Contains(c.Only, m.name) {
 			continue
 		}
 		seed, words, err := c.try(ctx, dir, m)
