@@ -70,7 +70,7 @@ func (w *worker) closer() *snapshot.Closer {
 func (w *worker) search(units *rate.Limiter) *snapshot.Search {
 	schema := w.state.Created.KeySchema
 	return &snapshot.Search{
-		Table:  dynamodb.NewRows(w.New, schema, w.attributes(), w.target()),
+		Table:  dynamodb.NewRows(w.New, schema, Attributes(w.Config), w.target()),
 		Source: dynamodb.NewSource(w.Old, schema).Lookup, Control: w.control(), Watch: w.watch,
 		Committed: func(ctx context.Context) (map[int]int64, error) {
 			logs, err := w.sweepLogs(ctx)

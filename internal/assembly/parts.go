@@ -86,14 +86,14 @@ func (p *Parts) Close() error {
 	return all
 }
 
-// requestTimeout is the deadline of one request to a database: well under the grace, as the sweep's guards assume.
-func requestTimeout(grace time.Duration) time.Duration { return min(10*time.Second, grace/4) }
+// requestTimeout is the deadline of one request: at most so long, and well under the grace, as the sweep's guards assume.
+func requestTimeout(most, grace time.Duration) time.Duration { return min(most, grace/4) }
 
 func (p *Parts) table(ctx context.Context, side migration.DynamoDB) (*dynamodb.Table, error) {
 	return dynamodb.Open(ctx, dynamodb.Options{
 		Table: side.Table, Region: side.Region, Endpoint: side.Endpoint, Profile: side.Profile, RoleARN: side.RoleARN,
 		MaxConnections: p.Config.Apply.InFlight + p.Config.Snapshot.Segments,
-		Timeout:        requestTimeout(p.Config.Grace), Transport: p.network.Transport,
+		Timeout:        requestTimeout(10*time.Second, p.Config.Grace), Transport: p.network.Transport,
 	})
 }
 
@@ -129,11 +129,11 @@ func (p *Parts) facts() *checkpoint.Facts {
 	return checkpoint.NewFacts(p.Kafka.Log(p.Topics.Facts), p.process, p.Config.Grace)
 }
 
-// form is the rule by which the new table is written.
 func (p *Parts) from() apply.LiveFrom { return apply.LiveFrom(p.Config.Live.From) }
 
-func (p *Parts) attributes() dynamodb.Attributes {
-	a := p.Config.Attributes
+// Attributes are the names of the attributes that are ours, as the configuration has them.
+func Attributes(c *migration.Config) dynamodb.Attributes {
+	a := c.Attributes
 	return dynamodb.Attributes{Version: a.Version, Deleted: a.Deleted, Shard: a.Shard, Tombstone: a.Tombstone}
 }
 

@@ -37,7 +37,7 @@ func (p *Parts) sweep(ctx context.Context, o SweepOptions) (sweep.Summary, error
 	control := p.control()
 	appWrites := p.from() == apply.FromNone
 	pass := sweep.New(sweep.Config{
-		Markers: dynamodb.NewMarkers(p.New, state.Created.KeySchema, p.attributes()),
+		Markers: dynamodb.NewMarkers(p.New, state.Created.KeySchema, Attributes(p.Config)),
 		Control: control, Facts: p.facts(),
 		LiveEnds:  func(ctx context.Context) (map[int]int64, error) { return p.liveEnds(ctx) },
 		Committed: p.sweepLogs,

@@ -216,9 +216,10 @@ func (w *worker) target() apply.Target {
 	if w.options.Naive {
 		return dynamodb.NewNaiveTarget(w.New)
 	}
-	return dynamodb.NewTarget(w.New, w.state.Created.KeySchema, w.attributes(), w.form())
+	return dynamodb.NewTarget(w.New, w.state.Created.KeySchema, Attributes(w.Config), w.form())
 }
 
+// form is the rule by which the new table is written.
 func (p *Parts) form() dynamodb.Form {
 	switch p.from() {
 	case apply.FromNone:

@@ -27,7 +27,7 @@ func TestLocal(t *testing.T) {
 	if os.Getenv("CROSSFADE_BENCH") != "1" {
 		t.Skip("make bench-local measures on DynamoDB Local")
 	}
-	require.NoError(t, useNoAccount())
+	require.NoError(t, demo.UseNoAccount())
 	rows, err := readCities("../../testdata/cities.jsonl.gz", number(t, "CROSSFADE_BENCH_ROWS", 8000))
 	require.NoError(t, err)
 	rounds := number(t, "CROSSFADE_BENCH_ROUNDS", 5)

@@ -24,6 +24,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/crossfadedb/crossfade/internal/demo"
 )
 
 // command is what can be measured.
@@ -42,7 +44,7 @@ func main() {
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	parsed.BindTo(os.Stdin, (*io.Reader)(nil))
 	parsed.BindTo(os.Stdout, (*io.Writer)(nil))
-	err := useNoAccount()
+	err := demo.UseNoAccount()
 	if err == nil {
 		err = parsed.Run()
 	}

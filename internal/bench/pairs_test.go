@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/crossfadedb/crossfade/internal/demo"
 )
 
 // TestMain is the host too, for the tests that start one.
@@ -25,7 +27,7 @@ const cityFile = "../../testdata/cities.jsonl.gz"
 
 // Each run counts what arrived, so that one round of few rows says that every side does its work.
 func TestCommandsRun(t *testing.T) {
-	require.NoError(t, useNoAccount())
+	require.NoError(t, demo.UseNoAccount())
 	for name, run := range map[string]func(context.Context, io.Writer) error{
 		"pairs":   (&pairsCommand{Rounds: 1, Rows: 300, Cities: cityFile, Format: "markdown"}).Run,
 		"scale":   (&scaleCommand{Rounds: 1, Rows: 300, Cities: cityFile, Latency: time.Millisecond, InFlight: 2}).Run,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"time"
 
@@ -33,20 +32,6 @@ const (
 
 var attributes = dynamodb.Attributes{
 	Version: "crossfade_version", Deleted: "crossfade_deleted", Shard: "crossfade_shard", Tombstone: "crossfade_tombstone",
-}
-
-// useNoAccount keeps the SDK away from whatever this machine is set up for.
-func useNoAccount() error {
-	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_SESSION_TOKEN": "",
-		"AWS_PROFILE": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
-		"AWS_EC2_METADATA_DISABLED": "true", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
-	} {
-		if err := os.Setenv(name, value); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // parts are the broker and the endpoint that the runs of a pair share, and our client of the broker.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
-	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/embedded/broker"
 	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/migration"
@@ -123,10 +122,8 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	if r.dir, err = os.MkdirTemp("", "crossfade-demo-"); err != nil {
 		return err
 	}
-	for name, value := range Environment {
-		if err := os.Setenv(name, value); err != nil {
-			return err
-		}
+	if err := UseNoAccount(); err != nil {
+		return err
 	}
 	kafka, err := broker.Start("") //nolint:contextcheck // the broker outlives the call
 	if err != nil {
@@ -161,8 +158,18 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	return r.fill(ctx)
 }
 
-// Environment keeps the SDK away from whatever this machine is set up for. The embedded DynamoDB takes any credentials.
-var Environment = map[string]string{
+// UseNoAccount keeps the SDK away from whatever this machine is set up for, in this process and those that it starts. The
+// embedded DynamoDB takes any credentials.
+func UseNoAccount() error {
+	for name, value := range environment {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var environment = map[string]string{
 	"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo", "AWS_SESSION_TOKEN": "",
 	"AWS_PROFILE": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 	"AWS_EC2_METADATA_DISABLED": "true", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
@@ -188,9 +195,4 @@ snapshot: {segments: 64, max_read_units: %.0[4]f}
 apply: {in_flight: 16}
 grace: %[5]s
 `, region, endpoint, brokers, max(1, float64(r.Items)*itemUnits/copying.Seconds()), grace)
-}
-
-func (r *run) names() dynamodb.Attributes {
-	a := r.config.Attributes
-	return dynamodb.Attributes{Version: a.Version, Deleted: a.Deleted, Shard: a.Shard, Tombstone: a.Tombstone}
 }

@@ -52,7 +52,7 @@ func TestOptions(t *testing.T) {
 
 // A worker that cannot even start ends the demonstration, with its log, and leaves nothing running.
 func TestRunWithBrokenWorkers(t *testing.T) {
-	for name := range Environment {
+	for name := range environment {
 		t.Setenv(name, "")
 	}
 	t.Setenv("TMPDIR", t.TempDir())
@@ -69,7 +69,7 @@ func TestRunWithBrokenWorkers(t *testing.T) {
 }
 
 func TestRunIsInterrupted(t *testing.T) {
-	for name := range Environment {
+	for name := range environment {
 		t.Setenv(name, "")
 	}
 	t.Setenv("TMPDIR", t.TempDir())

@@ -154,7 +154,7 @@ func (r *run) settle(ctx context.Context) error {
 		return err
 	}
 	r.say("the workers are stopped; reading both tables whole")
-	r.report.Comparison, err = Compare(ctx, r.parts.Old, r.parts.New, schema, r.names(), r.app.Deleted)
+	r.report.Comparison, err = Compare(ctx, r.parts.Old, r.parts.New, schema, assembly.Attributes(r.config), r.app.Deleted)
 	return err
 }
 

@@ -135,10 +135,7 @@ func TestApp(t *testing.T) {
 
 	clients := startDual(t, w)
 	app := &demo.Application{Rows: rows, Table: clients, Seed: 2, Rate: 100}
-	ctx, stopApp := context.WithCancel(t.Context())
-	defer stopApp()
-	appEnded := make(chan error, 1)
-	go func() { appEnded <- app.Run(ctx, 0) }()
+	stopApp := w.live(app)
 
 	w.start("snapshot", 2)
 	w.start("streamer", 2)
@@ -147,7 +144,6 @@ func TestApp(t *testing.T) {
 	require.Positive(t, streamers)
 	w.closed(4 * time.Minute)
 	stopApp()
-	require.NoError(t, <-appEnded)
 	clients.close(t)
 	w.quiet(2 * time.Minute)
 	t.Logf("%d changes", app.Done())
@@ -163,12 +159,12 @@ func TestApp(t *testing.T) {
 	again.close(t)
 	w.quiet(2 * time.Minute)
 	w.sweep(assembly.SweepOptions{})
-	c, err := demo.Compare(t.Context(), w.old, w.new, schema, w.names(), app.Deleted)
+	c, err := demo.Compare(t.Context(), w.old, w.new, schema, assembly.Attributes(w.config), app.Deleted)
 	require.NoError(t, err)
 	require.Equal(t, 1, c.Markers, "the tombstone stays while fallback reads may be on")
 	require.Equal(t, 1, c.Missing)
 	w.sweep(assembly.SweepOptions{FallbackReadsOff: true})
-	c, err = demo.Compare(t.Context(), w.old, w.new, schema, w.names(), app.Deleted)
+	c, err = demo.Compare(t.Context(), w.old, w.new, schema, assembly.Attributes(w.config), app.Deleted)
 	require.NoError(t, err)
 	require.Zero(t, c.Markers)
 

@@ -153,17 +153,14 @@ func (d *dice) between(least, most time.Duration) time.Duration {
 
 // freeze stops a worker with SIGSTOP, and lets it go on after a while: a zombie, if that was long.
 func (r *rack) freeze(least, most time.Duration) bool {
-	for _, i := range r.dice.random.Perm(len(r.workers)) {
-		p := r.workers[i]
-		if ended, _ := p.Ended(); ended {
-			continue
-		}
-		require.NoError(r.t, p.Pause())
-		time.Sleep(r.dice.between(least, most))
-		require.NoError(r.t, p.Resume())
-		return true
+	p := r.running(r.dice.random.Perm(len(r.workers)), "")
+	if p == nil {
+		return false
 	}
-	return false
+	require.NoError(r.t, p.Pause())
+	time.Sleep(r.dice.between(least, most))
+	require.NoError(r.t, p.Resume())
+	return true
 }
 
 // join lets one more streamer work for a while.

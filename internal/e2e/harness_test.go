@@ -168,22 +168,50 @@ func (w *world) start(binary string, n int) {
 	}
 }
 
+// running is the first worker in this order that has not ended its work; of this binary, or of any if it is empty. Nil
+// when there is none.
+func (w *world) running(order []int, binary string) *worker {
+	for _, i := range order {
+		p := w.workers[i]
+		if ended, _ := p.Ended(); !ended && (binary == "" || filepath.Base(p.argv[0]) == binary) {
+			return p
+		}
+	}
+	return nil
+}
+
 // kill ends a worker of this binary with SIGKILL, at random, and starts it again. False when all of them have ended
 // their work.
 func (w *world) kill(binary string) bool {
 	w.t.Helper()
-	for _, i := range rand.Perm(len(w.workers)) {
-		p := w.workers[i]
-		if ended, _ := p.Ended(); ended || filepath.Base(p.argv[0]) != binary {
-			continue
-		}
-		require.NoError(w.t, p.Kill())
-		again, err := demo.StartProcess(p.Name, p.argv, nil)
-		require.NoError(w.t, err)
-		p.Process = again
-		return true
+	p := w.running(rand.Perm(len(w.workers)), binary)
+	if p == nil {
+		return false
 	}
-	return false
+	require.NoError(w.t, p.Kill())
+	w.again(p)
+	return true
+}
+
+// again starts a worker that has ended.
+func (w *world) again(p *worker) {
+	w.t.Helper()
+	process, err := demo.StartProcess(p.Name, p.argv, nil)
+	require.NoError(w.t, err)
+	p.Process = process
+}
+
+// live lets an application run until the returned function is called, which requires that it had no trouble.
+func (w *world) live(app *demo.Application) (stop func()) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	w.t.Cleanup(cancel)
+	ended := make(chan error, 1)
+	go func() { ended <- app.Run(ctx, 0) }()
+	return func() {
+		w.t.Helper()
+		cancel()
+		require.NoError(w.t, <-ended)
+	}
 }
 
 // stopAll ends the workers that still run, as an operator does.
@@ -257,15 +285,10 @@ func (w *world) sweep(o assembly.SweepOptions) {
 	w.t.Logf("sweep: %+v", summary)
 }
 
-func (w *world) names() dynamodb.Attributes {
-	a := w.config.Attributes
-	return dynamodb.Attributes{Version: a.Version, Deleted: a.Deleted, Shard: a.Shard, Tombstone: a.Tombstone}
-}
-
 // equal reads both tables whole and requires them to be the same, byte for byte.
 func (w *world) equal(deleted func(string) bool, markers int) {
 	w.t.Helper()
-	c, err := demo.Compare(w.t.Context(), w.old, w.new, schema, w.names(), deleted)
+	c, err := demo.Compare(w.t.Context(), w.old, w.new, schema, assembly.Attributes(w.config), deleted)
 	require.NoError(w.t, err)
 	w.t.Logf("compared: %+v", c)
 	if markers >= 0 {

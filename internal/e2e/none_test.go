@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -23,10 +22,7 @@ func TestNone(t *testing.T) {
 	table := w.table(w.new)
 	table.Tombstones = w.config.Attributes.Deleted
 	app := &demo.Application{Rows: rows, Table: table, Seed: 3, Rate: 100}
-	ctx, stopApp := context.WithCancel(t.Context())
-	defer stopApp()
-	appEnded := make(chan error, 1)
-	go func() { appEnded <- app.Run(ctx, 0) }()
+	stopApp := w.live(app)
 
 	w.start("snapshot", 2)
 	w.start("streamer", 2)
@@ -34,7 +30,6 @@ func TestNone(t *testing.T) {
 	require.Positive(t, streamers)
 	w.closed(4 * time.Minute)
 	stopApp()
-	require.NoError(t, <-appEnded)
 	w.quiet(2 * time.Minute)
 
 	_, err := assembly.Sweep(t.Context(), w.config, assembly.SweepOptions{Logger: w.logger})

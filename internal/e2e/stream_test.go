@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -28,10 +27,7 @@ func TestStream(t *testing.T) {
 	w.create(assembly.CreateOptions{EnableStream: true})
 
 	app := &demo.Application{Rows: rows, Table: w.table(w.old), Seed: 1, Rate: 100}
-	ctx, stopApp := context.WithCancel(t.Context())
-	defer stopApp()
-	appEnded := make(chan error, 1)
-	go func() { appEnded <- app.Run(ctx, 0) }()
+	stopApp := w.live(app)
 
 	w.start("snapshot", 2)
 	w.start("streamer", 2)
@@ -42,7 +38,6 @@ func TestStream(t *testing.T) {
 	require.Positive(t, streamers)
 	w.closed(8 * time.Minute)
 	stopApp()
-	require.NoError(t, <-appEnded)
 	t.Logf("%d changes; killed %d snapshot workers, %d streamers", app.Done(), snapshots, streamers)
 	w.quiet(2 * time.Minute)
 

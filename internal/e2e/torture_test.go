@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -71,17 +70,13 @@ func torture(t *testing.T, form string, seed uint64, dice *dice, length time.Dur
 	r.create(assembly.CreateOptions{EnableStream: form == "stream"})
 
 	app, finish := r.application(form, rows, seed)
-	ctx, stopApp := context.WithCancel(t.Context())
-	defer stopApp()
-	appEnded := make(chan error, 1)
-	go func() { appEnded <- app.Run(ctx, 0) }()
+	stopApp := r.live(app)
 
 	r.start("streamer", 2)
 	r.start("snapshot", 2)
 	r.disturb(length)
 	r.calm()
 	stopApp()
-	require.NoError(t, <-appEnded)
 	finish()
 	r.closed(3 * time.Minute)
 	r.quiet(3 * time.Minute)
@@ -92,7 +87,7 @@ func torture(t *testing.T, form string, seed uint64, dice *dice, length time.Dur
 		same := &demo.Application{Rows: rows, Table: r.table(r.old), Seed: seed, Rate: 1000}
 		require.NoError(t, same.Run(t.Context(), app.Done()))
 	}
-	c, err := demo.Compare(t.Context(), r.old, r.new, schema, r.names(), app.Deleted)
+	c, err := demo.Compare(t.Context(), r.old, r.new, schema, assembly.Attributes(r.config), app.Deleted)
 	require.NoError(t, err)
 	r.ledger.changes, r.ledger.comparison = app.Done(), c
 	require.True(t, c.OK(), "%+v", c)
@@ -149,9 +144,7 @@ func (r *rack) tend() {
 			continue // a snapshot worker whose work is done
 		}
 		r.ledger.excuse(r.t, err)
-		again, err := demo.StartProcess(p.Name, p.argv, nil)
-		require.NoError(r.t, err)
-		p.Process = again
+		r.again(p)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/cli"
 	"github.com/crossfadedb/crossfade/internal/demo"
-	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
 )
 
@@ -65,9 +64,7 @@ func (r *run) copy(ctx context.Context, app *demo.Application) error {
 
 // compare reads both tables whole. Markers stay: nothing has swept them.
 func (r *run) compare(ctx context.Context, app *demo.Application) error {
-	a := r.parts.Config.Attributes
-	names := dynamodb.Attributes{Version: a.Version, Deleted: a.Deleted, Shard: a.Shard, Tombstone: a.Tombstone}
-	found, err := demo.Compare(ctx, r.parts.Old, r.parts.New, schema, names, app.Deleted)
+	found, err := demo.Compare(ctx, r.parts.Old, r.parts.New, schema, assembly.Attributes(r.parts.Config), app.Deleted)
 	if err != nil {
 		return err
 	}

@@ -59,10 +59,8 @@ func (m measured) with(ctx context.Context, streams cli.Streams, rows int, work 
 }
 
 func (r *run) prepare(ctx context.Context, rows int) error {
-	for name, value := range demo.Environment {
-		if err := os.Setenv(name, value); err != nil {
-			return err
-		}
+	if err := demo.UseNoAccount(); err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "crossfade-large-")
 	if err != nil {
@@ -146,7 +144,6 @@ func (r *run) until(ctx context.Context, what string, reached func(*assembly.Sta
 			return nil, context.Cause(ctx)
 		case err != nil: // on a busy machine an answer may come too late for an onlooker
 			r.say("the status will be asked for again: %v", err)
-			continue
 		case reached(status):
 			return status, nil
 		case n%20 == 0:
