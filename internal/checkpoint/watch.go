@@ -15,7 +15,8 @@ import (
 var ErrNewGeneration = errors.New("a new generation of the migration has begun")
 
 // Watch keeps reading the control log for a worker. A worker that has not been able to read it for too long
-// must stop: it may not know of the close, and the sweep counts on that nobody is that far behind. Its methods are safe for concurrent use.
+// must stop: it may not know of the close, and the sweep counts on that nobody is that far behind. Its
+// methods are safe for concurrent use.
 type Watch struct {
 	control *Control // owned by Run once it has started
 	every   time.Duration

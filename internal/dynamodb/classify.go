@@ -12,8 +12,8 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
-// classify decides, once, what an error of the wire client or of the SDK means. what says
-// what was tried, with the names that matter.
+// classify decides, once, what an error of the wire client or of the SDK means. what says what was tried, with the names that
+// matter.
 func classify(err error, what string) error {
 	if err == nil {
 		return nil
