@@ -25,6 +25,8 @@ type rack struct {
 	dice    *dice
 	broker  *services.Broker
 	sweeper *demo.Process
+	spells  []*spell  // those that last
+	leaving []*leaver // streamers that had joined
 
 	kafkaProxy, databaseProxy *proxy
 }
@@ -32,6 +34,7 @@ type rack struct {
 // build starts services of this test's own, and the proxies before them.
 func (r *rack) build(t *testing.T) places {
 	t.Helper()
+	zerolog.SetGlobalLevel(zerolog.Disabled) // the proxies' own words
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	endpoint := services.DynamoDB(t)
 	r.databaseProxy = startProxy(t, server, "database", strings.TrimPrefix(endpoint, "http://"))
@@ -56,79 +59,95 @@ func startProxy(t *testing.T, server *toxiproxy.ApiServer, name, upstream string
 	return p
 }
 
-// cut breaks all connections, and takes no new ones for a while.
-func (p *proxy) cut(r *rack, length time.Duration) bool {
+// cut breaks all connections, and takes no new ones.
+func (p *proxy) cut(t *testing.T) (end func()) {
 	p.Stop()
-	time.Sleep(length)
-	require.NoError(r.t, p.Start())
-	return true
+	return func() { require.NoError(t, p.Start()) }
 }
 
-// poison does something to all that passes, for a while.
-func (p *proxy) poison(r *rack, length time.Duration, kind, stream, attributes string) bool {
-	_, err := p.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(`{"name":%q,"type":%q,"stream":%q,"attributes":%s}`, kind, kind, stream, attributes)))
-	require.NoError(r.t, err)
-	time.Sleep(length)
-	require.NoError(r.t, p.Toxics.RemoveToxic(context.Background(), kind))
-	return true
+// poison does something to all answers.
+func (p *proxy) poison(t *testing.T, kind, attributes string) (end func()) {
+	_, err := p.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(`{"name":%q,"type":%q,"stream":"downstream","attributes":%s}`, kind, kind, attributes)))
+	require.NoError(t, err)
+	return func() { require.NoError(t, p.Toxics.RemoveToxic(context.Background(), kind)) }
 }
 
-// heal ends what poison and cut have begun.
-func (p *proxy) heal(t *testing.T) {
-	t.Helper()
-	p.Toxics.ResetToxics(context.Background())
+// spell is a fault that lasts. While it does, others come, but none at the same place.
+type spell struct {
+	place string
+	until time.Time
+	end   func()
 }
 
-// fault is a kind of trouble. It reports whether it was really made.
+// fault is a kind of trouble.
 type fault struct {
-	name string
-	make func(*rack) bool
+	name  string
+	place string // where it lasts, empty if it is over at once
+	begin func(*rack) (s *spell, made bool)
 }
 
-var killSnapshot = fault{"SIGKILL of a snapshot worker", func(r *rack) bool { return r.kill("snapshot") }}
+// momentary is a fault that is over at once, if it can be made at all.
+func momentary(name string, make func(*rack) bool) fault {
+	return fault{name, "", func(r *rack) (*spell, bool) { return nil, make(r) }}
+}
+
+// lasting is a fault that lasts for least to most.
+func lasting(name, place string, least, most time.Duration, begin func(*rack) (end func())) fault {
+	return fault{name, place, func(r *rack) (*spell, bool) {
+		end := begin(r)
+		if end == nil {
+			return nil, false
+		}
+		return &spell{place, time.Now().Add(r.dice.between(least, most)), end}, true
+	}}
+}
+
+// kafkaToxic and databaseToxic do something to all that passes.
+func kafkaToxic(name, kind, attributes string) fault {
+	return lasting("Kafka: "+name, onKafka, time.Second, 4*time.Second, func(r *rack) func() {
+		return r.kafkaProxy.poison(r.t, kind, attributes)
+	})
+}
+
+func databaseToxic(name, kind, attributes string) fault {
+	return lasting("DynamoDB: "+name, onDatabase, time.Second, 4*time.Second, func(r *rack) func() {
+		return r.databaseProxy.poison(r.t, kind, attributes)
+	})
+}
+
+// The places beside the proxies. One worker is frozen at a time, and one more comes at a time.
+const (
+	onKafka    = "kafka"
+	onDatabase = "database"
+	onAWorker  = "a worker"
+	beside     = "beside the workers"
+)
+
+var killSnapshot = momentary("SIGKILL of a snapshot worker", func(r *rack) bool { return r.kill("snapshot", r.order()) })
 
 // faults are all kinds.
 var faults = []fault{
 	killSnapshot,
-	{"SIGKILL of a streamer", func(r *rack) bool { return r.kill("streamer") }},
-	{"SIGKILL of a sweep", func(r *rack) bool {
-		if r.sweeper == nil {
-			return false
-		}
-		if ended, _ := r.sweeper.Ended(); ended {
-			return false
-		}
-		require.NoError(r.t, r.sweeper.Kill())
-		r.sweeper = nil
-		return true
-	}},
-	{"SIGSTOP, short", func(r *rack) bool { return r.freeze(500*time.Millisecond, 3*time.Second) }},
-	{"SIGSTOP until others have taken over", func(r *rack) bool { return r.freeze(tortureGrace-time.Second, tortureGrace+4*time.Second) }},
-	{"a streamer joins and leaves", (*rack).join},
-	{"restart of the broker", func(r *rack) bool {
+	momentary("SIGKILL of a streamer", func(r *rack) bool { return r.kill("streamer", r.order()) }),
+	momentary("SIGKILL of a sweep", (*rack).killSweep),
+	momentary("restart of the broker", func(r *rack) bool {
 		require.NoError(r.t, r.broker.Restart())
 		return true
-	}},
-	{"Kafka: connections cut", func(r *rack) bool { return r.kafkaProxy.cut(r, r.dice.between(time.Millisecond, 3*time.Second)) }},
-	{"Kafka: slow", func(r *rack) bool {
-		return r.kafkaProxy.poison(r, r.dice.between(time.Second, 4*time.Second), "latency", "downstream", `{"latency":300,"jitter":250}`)
-	}},
-	{"Kafka: connections reset", func(r *rack) bool {
-		return r.kafkaProxy.poison(r, r.dice.between(time.Second, 3*time.Second), "reset_peer", "downstream", `{"timeout":200}`)
-	}},
-	{"Kafka: answers cut off", func(r *rack) bool {
-		return r.kafkaProxy.poison(r, r.dice.between(time.Second, 3*time.Second), "limit_data", "downstream", `{"bytes":3000}`)
-	}},
-	{"DynamoDB: connections cut", func(r *rack) bool { return r.databaseProxy.cut(r, r.dice.between(time.Millisecond, 3*time.Second)) }},
-	{"DynamoDB: slow", func(r *rack) bool {
-		return r.databaseProxy.poison(r, r.dice.between(time.Second, 4*time.Second), "latency", "upstream", `{"latency":400,"jitter":350}`)
-	}},
-	{"DynamoDB: connections reset", func(r *rack) bool {
-		return r.databaseProxy.poison(r, r.dice.between(time.Second, 3*time.Second), "reset_peer", "downstream", `{"timeout":50}`)
-	}},
-	{"DynamoDB: answers cut off", func(r *rack) bool {
-		return r.databaseProxy.poison(r, r.dice.between(time.Second, 3*time.Second), "limit_data", "downstream", `{"bytes":500}`)
-	}},
+	}),
+	lasting("SIGSTOP, short", onAWorker, 500*time.Millisecond, 3*time.Second, (*rack).freeze),
+	lasting("SIGSTOP until others have taken over", onAWorker, tortureGrace-time.Second, tortureGrace+4*time.Second, (*rack).freeze),
+	lasting("a streamer joins and leaves", beside, time.Second, 6*time.Second, (*rack).join),
+	lasting("Kafka: connections cut", onKafka, time.Millisecond, 3*time.Second, func(r *rack) func() { return r.kafkaProxy.cut(r.t) }),
+	kafkaToxic("connections reset", "reset_peer", `{"timeout":200}`),
+	kafkaToxic("answers cut off", "limit_data", `{"bytes":3000}`),
+	kafkaToxic("no answers", "timeout", `{"timeout":0}`),
+	kafkaToxic("slow", "latency", `{"latency":300,"jitter":250}`),
+	kafkaToxic("narrow", "bandwidth", `{"rate":20}`),
+	lasting("DynamoDB: connections cut", onDatabase, time.Millisecond, 3*time.Second, func(r *rack) func() { return r.databaseProxy.cut(r.t) }),
+	databaseToxic("connections reset", "reset_peer", `{"timeout":50}`),
+	databaseToxic("answers cut off", "limit_data", `{"bytes":500}`),
+	databaseToxic("no answers", "timeout", `{"timeout":0}`),
+	databaseToxic("slow", "latency", `{"latency":400,"jitter":350}`),
 }
 
 // dice choose the faults: all kinds in turn, over all forms, in an order of their own each time.
@@ -137,39 +156,66 @@ type dice struct {
 	turn   []fault
 }
 
-func (d *dice) next() fault {
+// next is the first whose turn it is and whose place is free; false if there is none.
+func (d *dice) next(taken func(place string) bool) (f fault, found bool) {
 	if len(d.turn) == 0 {
 		d.turn = slices.Clone(faults)
 		d.random.Shuffle(len(d.turn), func(i, j int) { d.turn[i], d.turn[j] = d.turn[j], d.turn[i] })
 	}
-	f := d.turn[0]
-	d.turn = d.turn[1:]
-	return f
+	i := slices.IndexFunc(d.turn, func(f fault) bool { return !taken(f.place) })
+	if i < 0 {
+		return fault{}, false
+	}
+	f = d.turn[i]
+	d.turn = slices.Delete(d.turn, i, i+1)
+	return f, true
 }
 
 func (d *dice) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(d.random.Int64N(int64(most-least)))
 }
 
-// freeze stops a worker with SIGSTOP, and lets it go on after a while: a zombie, if that was long.
-func (r *rack) freeze(least, most time.Duration) bool {
-	p := r.running(r.dice.random.Perm(len(r.workers)), "")
-	if p == nil {
+// order is one of the workers, as the dice have it.
+func (r *rack) order() []int { return r.dice.random.Perm(len(r.workers)) }
+
+// killSweep ends the sweep that runs.
+func (r *rack) killSweep() bool {
+	if r.sweeper == nil {
 		return false
 	}
-	require.NoError(r.t, p.Pause())
-	time.Sleep(r.dice.between(least, most))
-	require.NoError(r.t, p.Resume())
+	if ended, _ := r.sweeper.Ended(); ended {
+		return false
+	}
+	require.NoError(r.t, r.sweeper.Kill())
+	r.sweeper = nil
 	return true
 }
 
-// join lets one more streamer work for a while.
-func (r *rack) join() bool {
+// freeze stops a worker with SIGSTOP until the end: a zombie, if that was long.
+func (r *rack) freeze() (end func()) {
+	p := r.running(r.order(), "")
+	if p == nil {
+		return nil
+	}
+	frozen := p.Process // killed meanwhile, the worker has another
+	require.NoError(r.t, frozen.Pause())
+	return func() { require.NoError(r.t, frozen.Resume()) }
+}
+
+// join lets one more streamer work. It leaves while other faults go on.
+func (r *rack) join() (end func()) {
+	began := time.Now()
 	p, err := demo.StartProcess("streamer that joins", []string{filepath.Join(bin, "streamer"), "-f", r.file}, nil)
 	require.NoError(r.t, err)
-	time.Sleep(r.dice.between(time.Second, 6*time.Second))
-	if err := p.Stop(time.Minute); err != nil {
-		r.ledger.excuse(r.t, err)
+	return func() {
+		l := &leaver{began, make(chan error, 1)}
+		r.leaving = append(r.leaving, l)
+		go func() { l.left <- p.Stop(time.Minute) }()
 	}
-	return true
+}
+
+// leaver is a streamer that was asked to end.
+type leaver struct {
+	began time.Time
+	left  chan error // how it has ended
 }

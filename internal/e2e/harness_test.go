@@ -73,12 +73,15 @@ type world struct {
 	brokers  string
 	workers  []*worker
 	logger   *slog.Logger
+
+	supervise func() // looks after workers that have ended
 }
 
 // worker is a process that is started again when it is killed.
 type worker struct {
 	*demo.Process
-	argv []string
+	argv  []string
+	began time.Time
 }
 
 var worlds atomic.Int64
@@ -93,6 +96,7 @@ func newWorld(t *testing.T, extra string) *world {
 func newWorldAt(t *testing.T, at places, grace time.Duration, extra string) *world {
 	t.Helper()
 	w := &world{t: t, brokers: at.brokers, logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	w.supervise = w.noneFails
 	w.file = filepath.Join(t.TempDir(), "migration.yaml")
 	name := fmt.Sprintf("e2e-%d-%d", os.Getpid(), worlds.Add(1))
 	text := func(brokers, endpoint string) []byte {
@@ -164,7 +168,7 @@ func (w *world) start(binary string, n int) {
 		argv := []string{filepath.Join(bin, binary), "-f", w.file}
 		p, err := demo.StartProcess(fmt.Sprintf("%s %d", binary, i+1), argv, nil)
 		require.NoError(w.t, err)
-		w.workers = append(w.workers, &worker{p, argv})
+		w.workers = append(w.workers, &worker{p, argv, time.Now()})
 	}
 }
 
@@ -180,11 +184,11 @@ func (w *world) running(order []int, binary string) *worker {
 	return nil
 }
 
-// kill ends a worker of this binary with SIGKILL, at random, and starts it again. False when all of them have ended
-// their work.
-func (w *world) kill(binary string) bool {
+// kill ends the first worker of this binary in this order with SIGKILL, and starts it again. False when all of them have
+// ended their work.
+func (w *world) kill(binary string, order []int) bool {
 	w.t.Helper()
-	p := w.running(rand.Perm(len(w.workers)), binary)
+	p := w.running(order, binary)
 	if p == nil {
 		return false
 	}
@@ -198,7 +202,7 @@ func (w *world) again(p *worker) {
 	w.t.Helper()
 	process, err := demo.StartProcess(p.Name, p.argv, nil)
 	require.NoError(w.t, err)
-	p.Process = process
+	p.Process, p.began = process, time.Now()
 }
 
 // live lets an application run until the returned function is called, which requires that it had no trouble.
@@ -235,7 +239,17 @@ func (w *world) status() *assembly.Status {
 	return s
 }
 
-// until waits for a status; no worker may fail meanwhile.
+// noneFails requires that no worker has failed.
+func (w *world) noneFails() {
+	w.t.Helper()
+	for _, p := range w.workers {
+		if ended, err := p.Ended(); ended {
+			require.NoError(w.t, err)
+		}
+	}
+}
+
+// until waits for a status.
 func (w *world) until(what string, patience time.Duration, reached func(*assembly.Status) bool) *assembly.Status {
 	w.t.Helper()
 	deadline := time.Now().Add(patience)
@@ -244,11 +258,7 @@ func (w *world) until(what string, patience time.Duration, reached func(*assembl
 		if reached(s) {
 			return s
 		}
-		for _, p := range w.workers {
-			if ended, err := p.Ended(); ended {
-				require.NoError(w.t, err)
-			}
-		}
+		w.supervise()
 		if time.Now().After(deadline) {
 			for _, p := range w.workers {
 				w.t.Logf("%s:\n%s", p.Name, p.Log())
@@ -330,7 +340,7 @@ func (w *world) killing(ctx context.Context, rounds int, within time.Duration) (
 			case <-time.After(time.Second + rand.N(within)):
 			}
 			switch {
-			case !w.kill(binary):
+			case !w.kill(binary, rand.Perm(len(w.workers))):
 			case binary == "snapshot":
 				snapshots++
 			default:

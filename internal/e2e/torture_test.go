@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,11 +18,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
+	"github.com/crossfadedb/crossfade/internal/cli"
 	"github.com/crossfadedb/crossfade/internal/demo"
 )
 
 // tortureGrace is short, so that a worker can be frozen for longer, and a sweep comes to its end among the faults.
 const tortureGrace = 8 * time.Second
+
+// applicationRate is how many changes the application makes a second.
+const applicationRate = 50
 
 // TestTorture moves a table on real services while everything goes wrong that the promises allow for: in each form of
 // live.from, with a sweep under way again and again. CROSSFADE_TORTURE is how long the faults go on in all, 90 s if not
@@ -44,60 +50,60 @@ func TestTorture(t *testing.T) {
 	t.Logf("the dice and the application are those of CROSSFADE_SEED=%d, for CROSSFADE_TORTURE=%s; when each fault comes depends on the machine", seed, total)
 	var ledgers []*ledger
 	dice := &dice{random: rand.New(rand.NewPCG(seed, seed))}
-	for _, form := range []string{"stream", "app", "none"} {
-		t.Run(form, func(t *testing.T) { ledgers = append(ledgers, torture(t, form, seed, dice, total/3)) })
+	defer func() { t.Log("what was survived:\n" + table(ledgers)) }()
+	forms := []string{"stream", "app", "none"}
+	for i, form := range forms {
+		ledgers = append(ledgers, &ledger{form: form, faults: map[string]int{}})
+		enough := func() bool { return i < len(forms)-1 || len(missing(ledgers)) == 0 }
+		t.Run(form, func(t *testing.T) { torture(t, ledgers[i], seed, dice, total/3, enough) })
 	}
-	t.Log("what was survived:\n" + table(ledgers))
-	for _, f := range faults {
-		times := 0
-		for _, l := range ledgers {
-			times += l.faults[f.name]
-		}
-		// All kinds take their turn within a minute; when a form is left out, or the time is shorter, some may be missing.
-		if len(ledgers) == 3 && total >= 90*time.Second {
-			require.Positive(t, times, "%s: time enough, and it never happened", f.name)
-		}
+	if !t.Failed() {
+		require.Empty(t, missing(ledgers), "kinds of faults that never happened")
 	}
 }
 
-// torture is one form: the faults go on for a while; then everything must come to its end.
-func torture(t *testing.T, form string, seed uint64, dice *dice, length time.Duration) *ledger {
-	r := &rack{ledger: &ledger{form: form, faults: map[string]int{}}, dice: dice}
+// torture is one form: the faults go on for a while and until there were enough, in the second half with sweeps among
+// them; then everything must come to its end.
+func torture(t *testing.T, l *ledger, seed uint64, dice *dice, length time.Duration, enough func() bool) {
+	r := &rack{ledger: l, dice: dice}
 	at := r.build(t)
-	r.world = newWorldAt(t, at, tortureGrace, fmt.Sprintf("live: {from: %s}\nsnapshot: {segments: 64, at_once: 4}\n", form))
+	r.world = newWorldAt(t, at, tortureGrace, fmt.Sprintf("live: {from: %s}\nsnapshot: {segments: 64, at_once: 4}\n", l.form))
+	r.supervise = r.superviseWorkers // one that was cut off or frozen may find out when all is calm
 	rows := readCities(t, 4000)
 	r.load(rows)
-	r.create(assembly.CreateOptions{EnableStream: form == "stream"})
+	r.create(assembly.CreateOptions{EnableStream: l.form == "stream"})
 
-	app, finish := r.application(form, rows, seed)
+	app, finish := r.application(l.form, rows, seed)
 	stopApp := r.live(app)
 
 	r.start("streamer", 2)
 	r.start("snapshot", 2)
-	r.disturb(length)
+	r.disturb(length, enough)
 	r.calm()
 	stopApp()
 	finish()
 	r.closed(3 * time.Minute)
 	r.quiet(3 * time.Minute)
-	r.sweep(assembly.SweepOptions{FallbackReadsOff: form == "none"})
+	r.sweep(assembly.SweepOptions{FallbackReadsOff: l.form == "none"})
 	r.quiet(time.Minute) // nothing comes after it
-	if form == "none" {
+	if l.form == "none" {
 		// The same application again, now on the old table: both must end as one.
 		same := &demo.Application{Rows: rows, Table: r.table(r.old), Seed: seed, Rate: 1000}
 		require.NoError(t, same.Run(t.Context(), app.Done()))
 	}
-	c, err := demo.Compare(t.Context(), r.old, r.new, schema, assembly.Attributes(r.config), app.Deleted)
+	var err error
+	l.changes = app.Done()
+	l.comparison, err = demo.Compare(t.Context(), r.old, r.new, schema, assembly.Attributes(r.config), app.Deleted)
 	require.NoError(t, err)
-	r.ledger.changes, r.ledger.comparison = app.Done(), c
-	require.True(t, c.OK(), "%+v", c)
+	require.True(t, l.comparison.OK(), "%+v", l.comparison)
 	require.Zero(t, r.status().DeadLetters)
-	return r.ledger
+	require.Greater(t, l.comparison.Compared, rows.Len()/2, "else it was easy")
+	require.Greater(t, float64(l.changes), length.Seconds()*applicationRate/2, "else it was easy")
 }
 
 // application is the one that the form demands; finish ends what it needs.
 func (r *rack) application(form string, rows *cities, seed uint64) (app *demo.Application, finish func()) {
-	app = &demo.Application{Rows: rows, Table: r.table(r.old), Seed: seed, Rate: 50}
+	app = &demo.Application{Rows: rows, Table: r.table(r.old), Seed: seed, Rate: applicationRate}
 	switch form {
 	case "app":
 		clients := startDual(r.t, r.world)
@@ -111,39 +117,85 @@ func (r *rack) application(form string, rows *cities, seed uint64) (app *demo.Ap
 	return app, func() {}
 }
 
-// disturb makes one fault after the other, and lets sweeps run among them.
-func (r *rack) disturb(length time.Duration) {
-	end := time.Now().Add(length)
-	time.Sleep(r.dice.between(time.Second, 3*time.Second))
-	for f := killSnapshot; time.Now().Before(end); f = r.dice.next() { // that one first: they have little time
-		if f.make(r) {
-			r.ledger.faults[f.name]++
-		}
-		r.tend()
-		r.tendSweep()
-		time.Sleep(r.dice.between(0, 500*time.Millisecond))
+// disturb makes one fault after the other, of which some last while others come, and in the second half lets sweeps run
+// among them.
+func (r *rack) disturb(length time.Duration, enough func() bool) {
+	began := time.Now()
+	more := func() bool {
+		passed := time.Since(began)
+		return passed < length || !enough() && passed < length+patience
 	}
+	time.Sleep(r.dice.between(200*time.Millisecond, 1500*time.Millisecond))
+	r.begin(killSnapshot) // that one first: they have little time
+	for more() {
+		r.endDue()
+		if f, found := r.dice.next(r.taken); found {
+			r.begin(f)
+		}
+		r.supervise()
+		if time.Since(began) > length/2 {
+			r.tendSweep()
+		}
+		time.Sleep(r.dice.between(0, time.Second))
+	}
+}
+
+// begin makes a fault, if it can be made.
+func (r *rack) begin(f fault) {
+	s, made := f.begin(r)
+	if made {
+		r.ledger.faults[f.name]++
+	}
+	if s != nil {
+		r.spells = append(r.spells, s)
+	}
+}
+
+// patience is how long the last form goes on for the sake of kinds of faults that could not be made yet.
+const patience = 2 * time.Minute
+
+// taken reports whether a fault lasts at this place.
+func (r *rack) taken(place string) bool {
+	return slices.ContainsFunc(r.spells, func(s *spell) bool { return s.place == place })
+}
+
+// endDue ends the faults that have had their time.
+func (r *rack) endDue() {
+	now := time.Now()
+	r.endSpells(func(s *spell) bool { return !now.Before(s.until) })
+}
+
+func (r *rack) endSpells(which func(*spell) bool) {
+	r.spells = slices.DeleteFunc(r.spells, func(s *spell) bool {
+		if !which(s) {
+			return false
+		}
+		s.end()
+		return true
+	})
 }
 
 // calm ends all faults. A sweep that still runs is ended too: another one follows.
 func (r *rack) calm() {
-	r.kafkaProxy.heal(r.t)
-	r.databaseProxy.heal(r.t)
-	r.tend()
+	r.endSpells(func(*spell) bool { return true })
+	r.supervise()
+	for _, l := range r.leaving {
+		r.excuse(<-l.left, l.began)
+	}
 	if r.sweeper != nil {
 		require.NoError(r.t, r.sweeper.Kill())
 		r.sweeper = nil
 	}
 }
 
-// tend starts the workers again that have ended, as a supervisor does, if they may have ended as they did.
-func (r *rack) tend() {
+// superviseWorkers starts the workers again that have ended, as a supervisor does, if they may have ended as they did.
+func (r *rack) superviseWorkers() {
 	for _, p := range r.workers {
 		ended, err := p.Ended()
 		if !ended || err == nil {
 			continue // a snapshot worker whose work is done
 		}
-		r.ledger.excuse(r.t, err)
+		r.excuse(err, p.began)
 		r.again(p)
 	}
 }
@@ -156,9 +208,11 @@ func (r *rack) tendSweep() {
 		case !ended:
 			return
 		case err == nil:
-			r.ledger.sweeps++
+			r.ledger.sweepsEnded++
+		case exitStatus(err) == cli.Outside:
+			r.ledger.sweepsGaveUp++ // it asks a person to run it again
 		default:
-			r.ledger.excuse(r.t, err)
+			require.NoError(r.t, err, "nothing excuses this end of a sweep")
 		}
 	}
 	argv := []string{filepath.Join(bin, "crossfade"), "sweep", "-f", r.file}
@@ -168,32 +222,54 @@ func (r *rack) tendSweep() {
 	var err error
 	r.sweeper, err = demo.StartProcess("sweep", argv, nil)
 	require.NoError(r.t, err)
+	r.ledger.sweeps++
+}
+
+// startLimit is how long a worker may try to reach the services before it says that they do not answer.
+const startLimit = time.Minute
+
+// excuse requires that a worker may have ended like this, and counts it. It may when it was cut off or frozen: it says
+// so, and whoever watches over it starts it again.
+func (r *rack) excuse(err error, began time.Time) {
+	r.t.Helper()
+	if err == nil {
+		return
+	}
+	cutOff := strings.Contains(err.Error(), "the control log could not be read for") // for half of the grace
+	starting := exitStatus(err) == cli.Outside && time.Since(began) < startLimit
+	require.True(r.t, cutOff || starting, "nothing excuses this end: %v", err)
+	r.ledger.gaveUp++
+}
+
+// exitStatus is that of a process that has ended with this error.
+func exitStatus(err error) int {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	return -1
 }
 
 // ledger is what a form went through.
 type ledger struct {
-	form       string
-	changes    int
-	sweeps     int
-	gaveUp     int
-	faults     map[string]int
-	comparison demo.Comparison
+	form         string
+	changes      int
+	gaveUp       int
+	sweeps       int // that were begun
+	sweepsEnded  int
+	sweepsGaveUp int
+	faults       map[string]int
+	comparison   demo.Comparison
 }
 
-// excused are the ends that a worker may come to when it is cut off or frozen: it says so, and whoever watches over it
-// starts it again.
-var excused = []string{
-	"the control log could not be read for", // for half of the grace
-	"exit status 3",                         // while it was starting: something outside did not answer
-}
-
-// excuse requires that a worker may have ended like this.
-func (l *ledger) excuse(t *testing.T, err error) {
-	t.Helper()
-	if !slices.ContainsFunc(excused, func(text string) bool { return strings.Contains(err.Error(), text) }) {
-		require.NoError(t, err, "nothing excuses this end")
+// missing are the kinds of faults that are in no ledger.
+func missing(ledgers []*ledger) []string {
+	var names []string
+	for _, f := range faults {
+		if !slices.ContainsFunc(ledgers, func(l *ledger) bool { return l.faults[f.name] > 0 }) {
+			names = append(names, f.name)
+		}
 	}
-	l.gaveUp++
+	return names
 }
 
 // table prints ledgers side by side.
@@ -216,7 +292,9 @@ func table(ledgers []*ledger) string {
 		line(name, func(l *ledger) any { return l.faults[name] })
 	}
 	line("workers that gave up, and were started again", func(l *ledger) any { return l.gaveUp })
-	line("sweeps that came to their end meanwhile", func(l *ledger) any { return l.sweeps })
+	line("sweeps begun", func(l *ledger) any { return l.sweeps })
+	line("sweeps that came to their end", func(l *ledger) any { return l.sweepsEnded })
+	line("sweeps that gave up", func(l *ledger) any { return l.sweepsGaveUp })
 	line("changes of the application", func(l *ledger) any { return l.changes })
 	line("rows compared", func(l *ledger) any { return l.comparison.Compared })
 	line("missing", func(l *ledger) any { return l.comparison.Missing })
