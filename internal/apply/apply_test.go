@@ -203,6 +203,44 @@ func TestSnapshotRowsThatReplaceArePut(t *testing.T) {
 	}
 }
 
+// A database that takes 25 calls a second, one after the other, and does those too whose callers have given up. With all
+// calls that are allowed, each would wait for longer than its second, for ever.
+func TestOverloadedDatabaseIsNotMadeWorse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		const service, deadline = 40 * time.Millisecond, time.Second
+		var free time.Time // when the database has done what it was asked for
+		given, gaveUp := 0, 0
+		w.overload = func() (time.Duration, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			given++
+			free = latest(free, time.Now()).Add(service)
+			if took := time.Until(free); took <= deadline {
+				return took, nil
+			}
+			gaveUp++
+			return deadline, &fault.Error{Class: fault.Retry, Reason: "no-answer", What: "put", Err: context.DeadlineExceeded}
+		}
+		const rows = 1000
+		for n := range uint64(rows) {
+			w.append(liveAt(0), change(fmt.Sprintf("k%d", n), n, "v"))
+		}
+		began := time.Now()
+		w.run(func(c *Config) { c.InFlight = 64 }).finish()
+		require.Less(t, time.Since(began), rows*service*3/2, "little is done twice")
+		require.Less(t, gaveUp, given/5)
+		require.Len(t, w.table, rows)
+	})
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 func TestThrottledTableLowersConcurrencyAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

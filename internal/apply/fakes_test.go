@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -66,6 +67,8 @@ type world struct {
 	fault func(call) (apply bool, err error)
 	// latency is how long a call takes.
 	latency func() time.Duration
+	// overload, if not nil, is asked instead: how long the call takes, and why it is not answered, if it is not.
+	overload func() (time.Duration, error)
 	// letterFault is asked before a dead letter is written.
 	letterFault func(context.Context, events.Record) error
 
@@ -234,7 +237,14 @@ func (w *world) do(ctx context.Context, calls []call) []Result {
 	}
 	w.mu.Unlock()
 
-	time.Sleep(w.latency())
+	var unanswered error
+	if w.overload != nil {
+		var took time.Duration
+		took, unanswered = w.overload()
+		time.Sleep(took)
+	} else {
+		time.Sleep(w.latency())
+	}
 	assert.NoError(w.t, ctx.Err(), "a call that has begun is finished")
 
 	w.mu.Lock()
@@ -247,7 +257,7 @@ func (w *world) do(ctx context.Context, calls []call) []Result {
 		if apply {
 			results[i].Outcome = w.change(c)
 		}
-		if err != nil {
+		if err = cmp.Or(unanswered, err); err != nil {
 			results[i] = Result{Err: err}
 		}
 	}

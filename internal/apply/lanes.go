@@ -111,6 +111,7 @@ type lanes struct {
 	snapshot queue
 	letters  queue // for the dlq; it neither waits for the table nor keeps it waiting
 	pace     pace
+	atOnce   concurrency
 	active   int  // calls to the table under way
 	posting  int  // letters under way
 	armed    bool // a timer will wake the writers when the pace allows the next call
@@ -119,11 +120,12 @@ type lanes struct {
 // holding is a lane and the job on top of it when it was taken.
 type holding struct {
 	*lane
-	job *job
+	job   *job
+	began time.Time
 }
 
 func newLanes(p pace) *lanes {
-	ls := &lanes{byKey: map[string]*lane{}, pace: p}
+	ls := &lanes{byKey: map[string]*lane{}, pace: p, atOnce: newConcurrency(p.most)}
 	ls.work = sync.NewCond(&ls.mu)
 	return ls
 }
@@ -185,7 +187,7 @@ func (ls *lanes) take(ctx context.Context) []holding {
 				return []holding{ls.hold(l)}
 			}
 		}
-		if ls.active < ls.pace.calls() {
+		if ls.active < min(ls.pace.calls(), ls.atOnce.calls()) {
 			if wait := ls.pace.wait(time.Now()); wait > 0 {
 				ls.arm(wait)
 			} else if held := ls.next(); held != nil {
@@ -233,7 +235,7 @@ func (ls *lanes) next() []holding {
 
 func (ls *lanes) hold(l *lane) holding {
 	l.held = true
-	return holding{l, l.top()}
+	return holding{l, l.top(), time.Now()}
 }
 
 func (ls *lanes) holdForTable(l *lane) holding {
@@ -249,18 +251,30 @@ func (ls *lanes) posted() {
 	ls.work.Broadcast()
 }
 
+// answer is what a call told about the pace.
+type answer struct {
+	throttle   fault.Throttle
+	unanswered bool // no answer came, or the database is in trouble
+	ok         bool // everything was written
+}
+
 // returned notes that a call of take's has ended, and what it told about the pace. extra is the units it cost
 // beyond what its items' sizes said.
-func (ls *lanes) returned(throttle fault.Throttle, ok bool, extra float64) {
+func (ls *lanes) returned(h holding, told answer, extra float64) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	ls.active--
 	ls.pace.spend(extra)
+	now := time.Now()
+	if told.unanswered {
+		ls.atOnce.unanswered(h.began, now)
+	}
 	switch {
-	case throttle == fault.TableThrottled:
-		ls.pace.throttled(time.Now())
-	case ok:
+	case told.throttle == fault.TableThrottled:
+		ls.pace.throttled(now)
+	case told.ok:
 		ls.pace.succeeded()
+		ls.atOnce.answered()
 	}
 	ls.work.Broadcast()
 }

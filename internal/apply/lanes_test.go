@@ -111,7 +111,7 @@ func TestOvertakenRowsLeaveNothing(t *testing.T) {
 			held := ls.take(t.Context())
 			require.Len(t, held, 1)
 			require.Len(t, ls.finish(held[0], true), 1)
-			ls.returned(fault.NotThrottled, true, 0)
+			ls.returned(held[0], answer{ok: true}, 0)
 		}
 		require.Empty(t, ls.byKey)
 		require.Less(t, len(ls.snapshot.lanes), 1000)

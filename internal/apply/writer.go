@@ -35,21 +35,26 @@ func (r *run) call(ctx context.Context, held []holding) error {
 	if held[0].job.dead != nil {
 		return r.post(ctx, held[0])
 	}
+	first := held[0]
 	held = r.dropOvertaken(held)
 	if len(held) == 0 {
-		r.lanes.returned(fault.NotThrottled, false, 0)
+		r.lanes.returned(first, answer{}, 0)
 		return nil
 	}
 	results := r.do(ctx, held)
-	throttle, ok, extra := fault.NotThrottled, true, 0.0
+	told, extra := answer{ok: true}, 0.0
 	for i, result := range results {
-		throttle = worse(throttle, fault.ThrottleOf(result.Err))
-		ok = ok && result.Err == nil
+		if result.Err != nil {
+			throttle := fault.ThrottleOf(result.Err)
+			told.ok = false
+			told.throttle = worse(told.throttle, throttle)
+			told.unanswered = told.unanswered || throttle == fault.NotThrottled && fault.Of(result.Err) == fault.Retry
+		}
 		if result.Units > 0 {
 			extra += result.Units - unitsOf(len(held[i].job.record.Value))
 		}
 	}
-	r.lanes.returned(throttle, ok, extra)
+	r.lanes.returned(first, told, extra)
 	for i, result := range results {
 		if err := r.settle(held[i], result); err != nil {
 			return err
