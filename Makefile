@@ -25,6 +25,7 @@ test: setup ## all tests, on real services too; brings what it needs
 	$(GO) test ./internal/model
 	$(GO) test ./internal/sim -seeds=300
 	$(GO) test -race -run 'Seeds|AllSteps' ./internal/sim -seeds=10
+	CROSSFADE_REPLAY=1 $(GO) test -timeout 20m ./internal/sim/replay
 	CROSSFADE_SERVICES=1 $(GO) test -shuffle=on -timeout 25m -v ./internal/e2e
 
 setup: services-fetch python kcat
@@ -71,6 +72,9 @@ SEEDS ?= 2000
 sim: ## simulated migrations, one a seed (SEEDS=2000), and every step interrupted
 	$(GO) test -timeout 60m ./internal/sim -seeds=$(SEEDS)
 
+replay: ## a simulated migration exactly as it was, with its story (SEED=1 REPLAYFLAGS="--schedule=1 --requests", --help)
+	$(GO) run ./internal/sim/replay --seed=$(SEED) $(REPLAYFLAGS)
+
 TORTURE ?= 10m
 torture: setup ## real processes on real services, killed, frozen and cut off for 10 minutes (TORTURE=10m SEED=n)
 	CROSSFADE_SERVICES=1 CROSSFADE_TORTURE=$(TORTURE) CROSSFADE_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -run TestTorture -v ./internal/e2e
@@ -103,5 +107,5 @@ bench-flames: ## the flame graphs of docs/PERFORMANCE.md
 	$(GO) run ./internal/bench pairs --ours --rounds=1 --flames=docs/flames
 
 .PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench bench-more bench-local \
-	bench-compare bench-flames model sim mutants torture large
+	bench-compare bench-flames model sim replay mutants torture large
 .DEFAULT_GOAL := help

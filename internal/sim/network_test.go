@@ -110,6 +110,11 @@ func (n *network) travel(s step) time.Duration {
 	return time.Duration(dice / 8 % uint64(most))
 }
 
+// tell adds a request or its answer to the story.
+func (n *network) tell(way direction, s step, bytes []byte) {
+	n.to.story.request(way, strings.TrimPrefix(n.agent, agentPrefix), s, bytes)
+}
+
 // gate returns once the network is not held, or an error when the process is dead or gave up meanwhile.
 func (n *network) gate(giveUp <-chan struct{}, deadline time.Time) error {
 	for {
@@ -234,6 +239,7 @@ func (c *conn) send(frame []byte) error {
 	c.mu.Lock()
 	c.asked[int32(binary.BigEndian.Uint32(frame[8:]))] = s
 	c.mu.Unlock()
+	c.network.tell(request, s, frame)
 	_, err := c.Conn.Write(frame)
 	return err
 }
@@ -268,6 +274,7 @@ func (c *conn) answered(frame []byte) error {
 	s := c.asked[id]
 	delete(c.asked, id)
 	c.mu.Unlock()
+	c.network.tell(reply, s, frame)
 	if err := c.network.step(s, after); err != nil {
 		return err
 	}
@@ -347,8 +354,9 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 		sent := r.Clone(context.WithoutCancel(r.Context()))
 		sent.Body = io.NopCloser(bytes.NewReader(body))
 		sent.Header.Set("User-Agent", n.agent)
+		n.tell(request, s, body)
 		response, err := n.to.database.Transport().RoundTrip(sent) //nolint:bodyclose // whoever asked closes it
-		answers <- answer{response, err}
+		answers <- n.taken(s, response, err)
 	})
 	select {
 	case a := <-answers:
@@ -369,6 +377,18 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 type answer struct {
 	response *http.Response
 	err      error
+}
+
+// taken tells of an answer of the database.
+func (n *network) taken(s step, response *http.Response, err error) answer {
+	if err != nil {
+		n.tell(reply, s, []byte(err.Error()))
+		return answer{nil, err}
+	}
+	body, err := io.ReadAll(response.Body)
+	n.tell(reply, s, body)
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return answer{response, err}
 }
 
 // callOf names a call of the database.

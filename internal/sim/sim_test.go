@@ -8,10 +8,11 @@ import (
 )
 
 var (
-	seedFlag  = flag.Uint64("seed", 0, "the seed that TestSeed plays, with its story")
-	firstFlag = flag.Uint64("first", 1, "the first seed of TestSeeds")
-	seedsFlag = flag.Uint64("seeds", defaultSeeds, "how many seeds TestSeeds plays")
-	againFlag = flag.Int("again", 1, "how often TestSeed plays its seed")
+	seedFlag     = flag.Uint64("seed", 0, "the seed that TestSeed plays, with its story")
+	firstFlag    = flag.Uint64("first", 1, "the first seed of TestSeeds")
+	seedsFlag    = flag.Uint64("seeds", defaultSeeds, "how many seeds TestSeeds plays")
+	againFlag    = flag.Int("again", 1, "how often TestSeed plays its seed")
+	requestsFlag = flag.Bool("requests", false, "stories tell every request and answer too")
 )
 
 // TestSeeds plays many seeds.
@@ -46,7 +47,7 @@ func play(t *testing.T, p plan) (story string) {
 		w.close()
 		story = w.story.String()
 		if w.failed() {
-			t.Errorf("%d promises broken; to play it again: go test ./internal/sim -run 'TestSeed$' -seed=%d -v\n%s\n\n%v",
+			t.Errorf("%d promises broken; for a schedule that does it every time: make replay SEED=%d REPLAYFLAGS=--schedules=100\n%s\n\n%v",
 				len(w.failures), p.seed, story, w.failures)
 		}
 	})

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"slices"
 	"strings"
@@ -16,21 +17,50 @@ type story struct {
 	began time.Time
 
 	mu    sync.Mutex
-	lines []string
+	lines []line
+}
+
+type line struct {
+	text    string
+	request bool
 }
 
 // tell adds a line about someone.
 func (s *story) tell(who, format string, args ...any) {
-	line := fmt.Sprintf("%8.3fs  %-12s %s", time.Since(s.began).Seconds(), who, fmt.Sprintf(format, args...))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lines = append(s.lines, line)
+	s.add(who, fmt.Sprintf(format, args...), false)
 }
 
+// request adds a request that reaches a broker or a database, or an answer that comes back, with a checksum of its bytes.
+func (s *story) request(way direction, who string, what step, bytes []byte) {
+	s.add(who, fmt.Sprintf("%s %s %08x", way, what, crc32.ChecksumIEEE(bytes)), true)
+}
+
+func (s *story) add(who, what string, request bool) {
+	text := fmt.Sprintf("%8.3fs  %-12s %s", time.Since(s.began).Seconds(), who, what)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, line{text, request})
+}
+
+// direction is the mark of a request or an answer; the program replay knows their lines by it.
+type direction string
+
+const (
+	request direction = ">"
+	reply   direction = "<"
+)
+
+// String is the story, with its requests if the flag says so.
 func (s *story) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return strings.Join(s.lines, "\n")
+	var text []string
+	for _, l := range s.lines {
+		if !l.request || *requestsFlag {
+			text = append(text, l.text)
+		}
+	}
+	return strings.Join(text, "\n")
 }
 
 // logger lets a worker tell its part.
