@@ -181,23 +181,34 @@ func (ls *lanes) take(ctx context.Context) []holding {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for ctx.Err() == nil {
-		if ls.posting < maxPosting {
-			if l := ls.letters.pop(); l != nil {
-				ls.posting++
-				return []holding{ls.hold(l)}
-			}
-		}
-		if ls.active < min(ls.pace.calls(), ls.atOnce.calls()) {
-			if wait := ls.pace.wait(time.Now()); wait > 0 {
-				ls.arm(wait)
-			} else if held := ls.next(); held != nil {
-				ls.active++
-				return held
-			}
+		if held := ls.next(); held != nil {
+			return held
 		}
 		ls.work.Wait()
 	}
 	return nil
+}
+
+// next is what may begin now; nil when nothing may.
+func (ls *lanes) next() []holding {
+	if ls.posting < maxPosting {
+		if l := ls.letters.pop(); l != nil {
+			ls.posting++
+			return []holding{ls.hold(l)}
+		}
+	}
+	if ls.active >= min(ls.pace.calls(), ls.atOnce.calls()) {
+		return nil
+	}
+	if wait := ls.pace.wait(time.Now()); wait > 0 {
+		ls.arm(wait)
+		return nil
+	}
+	held := ls.nextCall()
+	if held != nil {
+		ls.active++
+	}
+	return held
 }
 
 // arm sets one timer for all who wait for the pace.
@@ -214,7 +225,8 @@ func (ls *lanes) arm(wait time.Duration) {
 	})
 }
 
-func (ls *lanes) next() []holding {
+// nextCall is the next call to the table.
+func (ls *lanes) nextCall() []holding {
 	l := ls.live.pop()
 	if l == nil {
 		l = ls.snapshot.pop()
@@ -312,14 +324,17 @@ func (ls *lanes) retry(h holding) (attempts int, wait time.Duration) {
 		l.backoff = fault.Backoff()
 	}
 	wait = l.backoff.NextBackOff()
-	time.AfterFunc(wait, func() {
-		ls.mu.Lock()
-		defer ls.mu.Unlock()
-		l.held = false
-		ls.enqueue(l)
-		ls.work.Signal()
-	})
+	time.AfterFunc(wait, func() { ls.again(l) })
 	return h.job.attempts, wait
+}
+
+// again lets a lane be taken that was held for a while.
+func (ls *lanes) again(l *lane) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.held = false
+	ls.enqueue(l)
+	ls.work.Signal()
 }
 
 // bury marks the job as dead and queues its lane again, for the dlq. The job keeps its place.

@@ -11,6 +11,9 @@ import (
 // deep asks for the larger scopes: minutes and some gigabytes.
 var deep = os.Getenv("CROSSFADE_DEEP") == "1"
 
+// searched is a scope of any kind.
+type searched interface{ Search(holding Guards) Result }
+
 // The scopes, each about one thing.
 var (
 	plain  = Scope{Changes: 2, Live: 3, Snapshot: 1}
@@ -23,28 +26,39 @@ var (
 	copied = Scope{Changes: 1, Live: 1, Snapshot: 2, Gap: true}
 	gapped = Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true, Sweep: true}
 	buried = Scope{Changes: 1, Live: 1, Snapshot: 1, Gap: true, Dead: true}
+	lanes  = Lanes{Live: 3, Snapshot: 1}
+	pair   = Lanes{Live: 2, Snapshot: 1}
+	facts  = Facts{Changes: 2, Names: 2, Late: 1}
 )
 
 // Everything within these scopes holds.
 func TestEveryInterleaving(t *testing.T) {
-	scopes := map[string]Scope{"plain": plain, "again": again, "sweep": swept, "split": split, "replay": replay, "rerun": rerun, "gap": gap, "copied": copied, "gapped": gapped, "buried": buried}
+	scopes := map[string]searched{
+		"plain": plain, "again": again, "sweep": swept, "split": split, "replay": replay, "rerun": rerun,
+		"gap": gap, "copied": copied, "gapped": gapped, "buried": buried,
+		"lanes": lanes, "batches": Lanes{Live: 1, Snapshot: 2}, "facts": facts,
+	}
 	if deep {
-		scopes = map[string]Scope{
-			"plain":  {Changes: 3, Live: 4, Snapshot: 1},
-			"sweep":  {Changes: 2, Live: 4, Snapshot: 2, Sweep: true},
-			"sweep3": {Changes: 3, Live: 3, Snapshot: 1, Sweep: true},
-			"split":  {Changes: 3, Live: 3, Snapshot: 1, Split: 2, Sweep: true},
-			"replay": {Changes: 2, Live: 3, Snapshot: 1, Sweep: true, Replay: true},
-			"rerun":  {Changes: 3, Live: 3, Snapshot: 2, Replay: true, Rerun: true},
-			"gap":    {Changes: 3, Live: 2, Snapshot: 1, Gap: true},
-			"gapped": {Changes: 3, Live: 1, Snapshot: 1, Gap: true, Sweep: true},
-			"copied": {Changes: 2, Live: 1, Snapshot: 2, Gap: true},
+		scopes = map[string]searched{
+			"plain":   Scope{Changes: 3, Live: 4, Snapshot: 1},
+			"sweep":   Scope{Changes: 2, Live: 4, Snapshot: 2, Sweep: true},
+			"sweep3":  Scope{Changes: 3, Live: 3, Snapshot: 1, Sweep: true},
+			"split":   Scope{Changes: 3, Live: 3, Snapshot: 1, Split: 2, Sweep: true},
+			"replay":  Scope{Changes: 2, Live: 3, Snapshot: 1, Sweep: true, Replay: true},
+			"rerun":   Scope{Changes: 3, Live: 3, Snapshot: 2, Replay: true, Rerun: true},
+			"gap":     Scope{Changes: 3, Live: 2, Snapshot: 1, Gap: true},
+			"gapped":  Scope{Changes: 3, Live: 1, Snapshot: 1, Gap: true, Sweep: true},
+			"copied":  Scope{Changes: 2, Live: 1, Snapshot: 2, Gap: true},
+			"lanes":   Lanes{Live: 3, Snapshot: 2},
+			"batches": Lanes{Live: 2, Snapshot: 3},
+			"facts":   Facts{Changes: 3, Names: 2, Late: 2},
+			"names":   Facts{Changes: 2, Names: 3, Late: 1},
 		}
 	}
 	for name, c := range scopes {
 		t.Run(name, func(t *testing.T) {
-			c.Guards = allGuards
-			r := c.Search()
+			t.Parallel()
+			r := c.Search(allGuards)
 			t.Logf("%d states, %d steps, %d deep, %d of them quiet", r.States, r.Steps, r.Depth, r.Quiet)
 			if r.Found != nil {
 				t.Fatal(r.Found)
@@ -57,9 +71,8 @@ func TestEveryInterleaving(t *testing.T) {
 
 // What is at the source has a version of the new generation when the search begins, or else a consistent read finds it.
 func TestSearchHoldsWithoutWaitingForTheSnapshot(t *testing.T) {
-	c := copied
-	c.Guards = allGuards &^ MarkAfterApplied
-	r := c.Search()
+	t.Parallel()
+	r := copied.Search(allGuards &^ MarkAfterApplied)
 	require.Nil(t, r.Found)
 	require.True(t, r.Whole)
 }
@@ -68,7 +81,7 @@ func TestSearchHoldsWithoutWaitingForTheSnapshot(t *testing.T) {
 func TestEveryGuardIsNeeded(t *testing.T) {
 	for _, c := range []struct {
 		guard Guards
-		scope Scope
+		scope searched
 	}{
 		{Condition, plain},
 		{Markers, plain},
@@ -100,10 +113,22 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 		{MarkAfterApplied | MarkIfGone, copied},
 		{MarkLowest, gap},
 		{AskAgain, swept},
+		{CommitContiguous, pair},
+		{WriteHighest, pair},
+		{SupersedeWhenWritten, pair},
+		{SnapshotYields, pair},
+		{DeadSupersedesNothing, pair},
+		{WriterInKey, Facts{Changes: 1, Names: 1}},
+		{OnlyForward, facts},
+		{RenewOnError, facts},
+		{RenewOnBegin, facts},
+		{ClearCovered, facts},
+		{ClearSilent, facts},
+		{ClearAfterReading, facts},
 	} {
 		t.Run(fmt.Sprint(c.guard), func(t *testing.T) {
-			c.scope.Guards = allGuards &^ c.guard
-			r := c.scope.Search()
+			t.Parallel()
+			r := c.scope.Search(allGuards &^ c.guard)
 			require.NotNil(t, r.Found, "%d states, and nothing is wrong without it", r.States)
 			t.Logf("%d states\n%s", r.States, r.Found)
 		})

@@ -11,12 +11,12 @@ type Scope struct {
 	Rerun    bool // a replay raises the rerun
 	Gap      bool // the stream forgets changes, and a restart begins a second generation
 	Dead     bool // a snapshot record may go to the dlq
-	Guards   Guards
-	Most     int // states; 0 is 50 million
+	Most     int  // states; 0 is 50 million
 }
 
-// Search looks at every interleaving within the scope, or up to its bound, and stops at the first thing that is wrong.
-func (c Scope) Search() Result {
+// Search looks at every interleaving within the scope, or up to its bound, with these guards, and stops at the first
+// thing that is wrong.
+func (c Scope) Search(g Guards) Result {
 	if c.Changes > maxChanges || c.Live > maxLive || c.Snapshot > maxSnap {
 		panic("model: the scope does not fit a state")
 	}
@@ -24,7 +24,7 @@ func (c Scope) Search() Result {
 	if most == 0 {
 		most = 50_000_000
 	}
-	return search(&world{Scope: c, decisions: newDecisions(c.Guards, c.Split)}, most)
+	return search(&world{Scope: c, decisions: newDecisions(g, c.Split)}, most)
 }
 
 // world is the system that is searched.
@@ -50,78 +50,3 @@ func (w *world) initial() []state {
 }
 
 func (w *world) describe(s state) string { return s.String() }
-
-// verb is what a step does.
-type verb uint8
-
-const (
-	appPuts verb = iota
-	appDeletes
-	createStart
-	createControl
-	capturePublishes
-	captureSkips
-	captureWritesFact
-	captureFinishes
-	copierReads
-	copierPublishes
-	copierWritesFact
-	snapshotCloses
-	appliesRead
-	appliesChange
-	applierDrops
-	answerIsLost
-	applierCommits
-	graceDone
-	sweepSamples
-	sweepSees
-	sweepGuards
-	sweepRemoves
-	sweepStops
-	replayBegins
-	replayResets
-	streamForgets
-	captureLeaps
-	restartStarts
-	restartBegins
-	staleCapturePublishes
-	staleCopierReads
-	staleCopierPublishes
-	applierBuries
-	searchReads
-	searchLooks
-	searchMarks
-	searchRecords
-)
-
-var verbs = [...]string{
-	appPuts: "the application writes the row", appDeletes: "the application deletes the row",
-	createStart: "create makes the start of capture durable", createControl: "create writes the control record",
-	capturePublishes: "a capture publishes change", captureSkips: "a capture goes on after change", captureWritesFact: "a capture says that it has published up to change",
-	captureFinishes: "a capture says that it has finished shard",
-	copierReads:     "a snapshot worker reads the page", copierPublishes: "a snapshot worker publishes row",
-	copierWritesFact: "a snapshot worker says that the segment is done", snapshotCloses: "the snapshot is closed",
-	appliesRead: "a snapshot record is written, at offset", appliesChange: "a live record is written, at offset",
-	applierDrops: "a snapshot record is dropped, at offset", answerIsLost: "a record is written and the answer lost, at offset",
-	applierCommits: "an applier commits topic", graceDone: "a grace passes",
-	sweepSamples: "the sweep looks at the facts", sweepSees: "the sweep sees a marker", sweepGuards: "the sweep's guards a and b hold",
-	sweepRemoves: "the sweep removes the marker", sweepStops: "the sweep gives up",
-	replayBegins: "a replay is announced", replayResets: "the committed offsets are set back",
-	streamForgets: "the stream forgets its changes up to", captureLeaps: "a capture goes on behind the gap, after change",
-	restartStarts: "restart makes a new start of capture durable", restartBegins: "restart begins generation 2",
-	staleCapturePublishes: "a capture of generation 1 publishes change",
-	staleCopierReads:      "a snapshot worker of generation 1 reads the page",
-	staleCopierPublishes:  "a snapshot worker of generation 1 publishes row",
-	applierBuries:         "a snapshot record goes to the dlq, offset",
-	searchReads:           "the search reads the new table", searchLooks: "the search looks the row up at the source",
-	searchMarks: "the search writes a marker", searchRecords: "the search is recorded as done",
-}
-
-// String is the action in words.
-func (a action) String() string {
-	text := verbs[a.verb]
-	if a.object >= 0 {
-		text += " " + itoa(a.object)
-	}
-	return text
-}

@@ -1,0 +1,117 @@
+package model
+
+import "strings"
+
+// verb is what a step does.
+type verb uint8
+
+const (
+	appPuts verb = iota
+	appDeletes
+	createStart
+	createControl
+	capturePublishes
+	captureSkips
+	captureWritesFact
+	captureFinishes
+	copierReads
+	copierPublishes
+	copierWritesFact
+	snapshotCloses
+	appliesRead
+	appliesChange
+	applierDrops
+	answerIsLost
+	applierCommits
+	graceDone
+	sweepSamples
+	sweepSees
+	sweepGuards
+	sweepRemoves
+	sweepStops
+	replayBegins
+	replayResets
+	streamForgets
+	captureLeaps
+	restartStarts
+	restartBegins
+	staleCapturePublishes
+	staleCopierReads
+	staleCopierPublishes
+	applierBuries
+	searchReads
+	searchLooks
+	searchMarks
+	searchRecords
+	workerReadsRow
+	workerReadsChange
+	writerTakes
+	callEnds
+	callEndsInPart
+	callFails
+	workerCommits
+	workerCrashes
+	lateArrives
+	captureBegins
+	captureStops
+	captureLooks
+	capturePublishesNext
+	captureWrites
+	captureWriteFails
+	captureErases
+	captureEraseFails
+	lateFactArrives
+	factGrace
+)
+
+var verbs = [...]string{
+	appPuts: "the application writes the row", appDeletes: "the application deletes the row",
+	createStart: "create makes the start of capture durable", createControl: "create writes the control record",
+	capturePublishes: "a capture publishes change", captureSkips: "a capture goes on after change", captureWritesFact: "a capture says that it has published up to change",
+	captureFinishes: "a capture says that it has finished shard",
+	copierReads:     "a snapshot worker reads the page", copierPublishes: "a snapshot worker publishes row",
+	copierWritesFact: "a snapshot worker says that the segment is done", snapshotCloses: "the snapshot is closed",
+	appliesRead: "a snapshot record is written, at offset", appliesChange: "a live record is written, at offset",
+	applierDrops: "a snapshot record is dropped, at offset", answerIsLost: "a record is written and the answer lost, at offset",
+	applierCommits: "an applier commits topic", graceDone: "a grace passes",
+	sweepSamples: "the sweep looks at the facts", sweepSees: "the sweep sees a marker", sweepGuards: "the sweep's guards a and b hold",
+	sweepRemoves: "the sweep removes the marker", sweepStops: "the sweep gives up",
+	replayBegins: "a replay is announced", replayResets: "the committed offsets are set back",
+	streamForgets: "the stream forgets its changes up to", captureLeaps: "a capture goes on behind the gap, after change",
+	restartStarts: "restart makes a new start of capture durable", restartBegins: "restart begins generation 2",
+	staleCapturePublishes: "a capture of generation 1 publishes change",
+	staleCopierReads:      "a snapshot worker of generation 1 reads the page",
+	staleCopierPublishes:  "a snapshot worker of generation 1 publishes row",
+	applierBuries:         "a snapshot record goes to the dlq, offset",
+	searchReads:           "the search reads the new table", searchLooks: "the search looks the row up at the source",
+	searchMarks: "the search writes a marker", searchRecords: "the search is recorded as done",
+	workerReadsRow: "the worker reads snapshot offset", workerReadsChange: "the worker reads live offset",
+	writerTakes: "a writer takes the next call", callEnds: "a call ends, number", callFails: "a call fails and is tried again, number",
+	callEndsInPart: "a call ends, and one of its rows is tried again, number",
+	workerCommits:  "the worker commits topic", workerCrashes: "the worker crashes, and another one begins",
+	lateArrives:   "a write of a worker before arrives,",
+	captureBegins: "capture * begins an assignment", captureStops: "capture * stops",
+	capturePublishesNext: "a capture publishes change", captureWrites: "a capture writes its fact,",
+	captureLooks:      "capture * looks for what it may erase",
+	captureWriteFails: "a capture writes its fact, and the append fails, of", captureErases: "a capture erases the fact of",
+	captureEraseFails: "a capture erases, and the append fails, the fact of",
+	lateFactArrives:   "an append that had failed arrives, of", factGrace: "a grace passes",
+}
+
+// String is the action in words.
+func (a action) String() string {
+	text := verbs[a.verb]
+	switch {
+	case a.verb == lateArrives:
+		text += " " + laneRecord{a.object % 2, a.object / 2}.String()
+	case a.verb >= captureBegins && a.verb <= captureLooks:
+		text = strings.Replace(text, "*", string(rune('a'+a.object)), 1)
+	case a.verb >= captureWriteFails && a.verb <= lateFactArrives:
+		text += " " + nameOf(a.object)
+	case a.verb == factGrace:
+		text += [...]string{"", ", in which a stops", ", in which b stops", ", in which both stop"}[a.object]
+	case a.object >= 0:
+		text += " " + itoa(a.object)
+	}
+	return text
+}
