@@ -22,9 +22,9 @@ unit: ## tests that need nothing but Go
 test: setup ## all tests, on real services too; brings what it needs
 	$(GO) vet ./...
 	CROSSFADE_SERVICES=1 $(GO) test -race -shuffle=on -timeout 15m $(PACKAGES)
-	$(GO) test ./internal/model
-	$(GO) test ./internal/sim -seeds=300
-	$(GO) test -race -run 'Seeds|AllSteps' ./internal/sim -seeds=10
+	$(GO) test -timeout 20m ./internal/model
+	$(GO) test -timeout 20m ./internal/sim -seeds=300
+	$(GO) test -race -timeout 20m -run 'Seeds|AllSteps' ./internal/sim -seeds=10
 	CROSSFADE_REPLAY=1 $(GO) test -timeout 20m ./internal/sim/replay
 	CROSSFADE_SERVICES=1 $(GO) test -shuffle=on -timeout 25m -v ./internal/e2e
 
