@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/crossfadedb/crossfade/internal/events"
-	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
 // BenchmarkDispatch is the way of one row of 450 bytes from the fetched record to the writer's hands and back, without
@@ -56,7 +55,7 @@ func BenchmarkDispatch(b *testing.B) {
 func settleAll(ctx context.Context, r *run, n int) {
 	for n > 0 {
 		held := r.lanes.take(ctx)
-		r.lanes.returned(fault.NotThrottled, true, 0)
+		r.lanes.returned(held[0], answer{rows: len(held), written: float64(len(held))})
 		for _, h := range held {
 			r.succeed(h, Applied)
 		}
