@@ -26,8 +26,11 @@ type job struct {
 func (j *job) urgent() bool { return j.event.Version.Class == events.Live }
 
 // insertable reports whether nothing can be lower than the job's version, so that "if the key is absent" says as much
-// as the condition does. A row of a later generation or of a rerun must be able to replace its earlier self.
-func (j *job) insertable() bool { return j.event.Version == events.Version{Generation: 1} }
+// as the condition does. A row of a later generation or of a rerun must be able to replace its earlier self. A row that
+// failed goes alone: unlike that of a batch, the answer then says why it is throttled, and what is there already.
+func (j *job) insertable() bool {
+	return j.event.Version == events.Version{Generation: 1} && j.attempts == 0
+}
 
 // lane is one key with work to do. At most one writer holds a lane, so no two writes of one key are under
 // way at the same time. It is in lanes.byKey exactly while it has waiting jobs or a writer.
@@ -35,6 +38,7 @@ type lane struct {
 	key     string
 	waiting []*job // by version, lowest first; of equal ones the later arrival last
 	held    bool   // by a writer, or by a timer that waits before the next attempt
+	hot     bool   // its range of keys is throttled
 	queue   *queue // where it waits for a writer; nil when it does not
 
 	backoff *backoff.ExponentialBackOff // since the last success
@@ -101,31 +105,53 @@ func (q *queue) pop() *lane {
 	return l
 }
 
+// way is lanes that wait for the same thing.
+type way struct{ live, snapshot queue }
+
+func (w *way) pop(live bool) *lane {
+	if live {
+		return w.live.pop()
+	}
+	return w.snapshot.pop()
+}
+
+func (w *way) empty() bool { return w.live.peek() == nil && w.snapshot.peek() == nil }
+
 // lanes hands out work: one lane for each key, live before snapshot, as much at once as the pace allows.
 // Safe for concurrent use. What it holds is bounded by the budget of the fetchers.
 type lanes struct {
-	mu       sync.Mutex
-	work     *sync.Cond
-	byKey    map[string]*lane
-	live     queue
-	snapshot queue
-	letters  queue // for the dlq; it neither waits for the table nor keeps it waiting
-	pace     pace
-	atOnce   concurrency
-	active   int  // calls to the table under way
-	posting  int  // letters under way
-	armed    bool // a timer will wake the writers when the pace allows the next call
+	mu      sync.Mutex
+	work    *sync.Cond
+	byKey   map[string]*lane
+	table   way
+	hot     way   // lanes whose range of keys is throttled: they wait for a window of their own, and nobody for them
+	letters queue // for the dlq; it neither waits for the table nor keeps it waiting
+
+	pace      pace
+	window    window
+	reasons   reasons
+	atOnce    concurrency
+	active    int // calls to the table under way
+	activeHot int // of these, from the hot way
+	posting   int // letters under way
+
+	timer *time.Timer // wakes a writer when the pace allows the next call
+	alarm time.Time   // when that is; zero when it is not set
 }
 
 // holding is a lane and the job on top of it when it was taken.
 type holding struct {
 	*lane
 	job   *job
+	hot   bool // it was in the hot way
 	began time.Time
 }
 
-func newLanes(p pace) *lanes {
-	ls := &lanes{byKey: map[string]*lane{}, pace: p, atOnce: newConcurrency(p.most)}
+// newLanes returns lanes for so many calls at once and, if it is not 0, so many units a second.
+func newLanes(most int, unitsPerSecond float64, now time.Time) *lanes {
+	ls := &lanes{
+		byKey: map[string]*lane{}, atOnce: newConcurrency(most), pace: newPace(unitsPerSecond, now), reasons: reasons{since: now},
+	}
 	ls.work = sync.NewCond(&ls.mu)
 	return ls
 }
@@ -158,12 +184,16 @@ func (j *job) laneKey() string {
 // enqueue puts a lane where its top job belongs, unless it is held. A lane that waits as snapshot and gets a live
 // change moves to the live queue; its old place is skipped.
 func (ls *lanes) enqueue(l *lane) {
-	want := &ls.snapshot
+	way := &ls.table
+	if l.hot {
+		way = &ls.hot
+	}
+	want := &way.snapshot
 	switch top := l.top(); {
 	case top.dead != nil:
 		want = &ls.letters
 	case top.urgent():
-		want = &ls.live
+		want = &way.live
 	}
 	if !l.held && l.queue != want {
 		want.push(l)
@@ -181,7 +211,10 @@ func (ls *lanes) take(ctx context.Context) []holding {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for ctx.Err() == nil {
-		if held := ls.next(); held != nil {
+		if held := ls.next(time.Now()); held != nil {
+			if ls.more() {
+				ls.work.Signal() // whoever finds work wakes the next
+			}
 			return held
 		}
 		ls.work.Wait()
@@ -190,69 +223,105 @@ func (ls *lanes) take(ctx context.Context) []holding {
 }
 
 // next is what may begin now; nil when nothing may.
-func (ls *lanes) next() []holding {
-	if ls.posting < maxPosting {
-		if l := ls.letters.pop(); l != nil {
-			ls.posting++
-			return []holding{ls.hold(l)}
-		}
+func (ls *lanes) next(now time.Time) []holding {
+	if held := ls.letter(); held != nil {
+		return held
 	}
-	if ls.active >= min(ls.pace.calls(), ls.atOnce.calls()) {
-		return nil
-	}
-	if wait := ls.pace.wait(time.Now()); wait > 0 {
-		ls.arm(wait)
-		return nil
-	}
-	held := ls.nextCall()
-	if held != nil {
-		ls.active++
-	}
-	return held
+	return ls.nextCall(now)
 }
 
-// arm sets one timer for all who wait for the pace.
-func (ls *lanes) arm(wait time.Duration) {
-	if ls.armed {
-		return
-	}
-	ls.armed = true
-	time.AfterFunc(wait, func() {
-		ls.mu.Lock()
-		defer ls.mu.Unlock()
-		ls.armed = false
-		ls.work.Broadcast()
-	})
+// more reports whether there is work for another writer, as far as the pace allows.
+func (ls *lanes) more() bool {
+	return ls.posting < maxPosting && ls.letters.peek() != nil || ls.active < ls.atOnce.calls() && !ls.idle()
 }
 
-// nextCall is the next call to the table.
-func (ls *lanes) nextCall() []holding {
-	l := ls.live.pop()
-	if l == nil {
-		l = ls.snapshot.pop()
+// idle reports whether nothing waits for the table.
+func (ls *lanes) idle() bool { return ls.table.empty() && ls.hot.empty() }
+
+func (ls *lanes) letter() []holding {
+	if ls.posting == maxPosting {
+		return nil
 	}
+	l := ls.letters.pop()
 	if l == nil {
 		return nil
 	}
-	held := []holding{ls.holdForTable(l)}
-	for held[0].job.insertable() && len(held) < MaxInsert {
-		l := ls.snapshot.peek()
+	ls.posting++
+	l.held = true
+	return []holding{{lane: l, job: l.top()}}
+}
+
+// nextCall takes what is to be written next, or sets the alarm for when that may be, if there is something.
+func (ls *lanes) nextCall(now time.Time) []holding {
+	if ls.active >= ls.atOnce.calls() || ls.idle() {
+		return nil
+	}
+	if wait := ls.pace.wait(now); wait > 0 {
+		ls.wakeAt(now.Add(wait))
+		return nil
+	}
+	l, hot := ls.pop(now)
+	if l == nil {
+		return nil
+	}
+	ls.active++
+	held := []holding{ls.hold(l, hot, now)}
+	for !hot && held[0].job.insertable() && len(held) < MaxInsert && ls.pace.room() {
+		l := ls.table.snapshot.peek()
 		if l == nil || !l.top().insertable() {
 			break
 		}
-		held = append(held, ls.holdForTable(ls.snapshot.pop()))
+		held = append(held, ls.hold(ls.table.snapshot.pop(), false, now))
 	}
 	return held
 }
 
-func (ls *lanes) hold(l *lane) holding {
-	l.held = true
-	return holding{l, l.top(), time.Now()}
+// pop takes the lane whose turn it is: live before snapshot, and of either the hot ones first, as far as their window
+// allows.
+func (ls *lanes) pop(now time.Time) (l *lane, hot bool) {
+	open := !ls.hot.empty() && ls.activeHot < ls.window.calls()
+	if open && now.Before(ls.window.rest) {
+		ls.wakeAt(ls.window.rest)
+		open = false
+	}
+	for _, live := range []bool{true, false} {
+		if open {
+			l, hot = ls.hot.pop(live), true
+		}
+		if l == nil {
+			l, hot = ls.table.pop(live), false
+		}
+		if l != nil {
+			break
+		}
+	}
+	if hot {
+		ls.activeHot++
+	}
+	return l, hot
 }
 
-func (ls *lanes) holdForTable(l *lane) holding {
+func (ls *lanes) hold(l *lane, hot bool, now time.Time) holding {
 	ls.pace.spend(unitsOf(len(l.top().record.Value)))
-	return ls.hold(l)
+	l.held = true
+	return holding{l, l.top(), hot, now}
+}
+
+// wakeAt sets the alarm, unless it is set for an earlier time.
+func (ls *lanes) wakeAt(at time.Time) {
+	if !ls.alarm.IsZero() && !at.Before(ls.alarm) {
+		return
+	}
+	ls.alarm = at
+	if ls.timer != nil {
+		ls.timer.Stop()
+	}
+	ls.timer = time.AfterFunc(time.Until(at), func() {
+		ls.mu.Lock()
+		defer ls.mu.Unlock()
+		ls.alarm = time.Time{}
+		ls.work.Signal()
+	})
 }
 
 // posted notes that a write to the dlq has ended.
@@ -260,35 +329,59 @@ func (ls *lanes) posted() {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	ls.posting--
-	ls.work.Broadcast()
 }
 
 // answer is what a call told about the pace.
 type answer struct {
-	throttle   fault.Throttle
-	unanswered bool // no answer came, or the database is in trouble
-	ok         bool // everything was written
+	rows       int                             // none: the call was not made
+	unanswered bool                            // no answer came, or it was that the database is in trouble
+	throttled  [fault.UnnamedThrottled + 1]int // rows
+	asked      float64                         // units, by the sizes of the items
+	written    float64                         // units
+	extra      float64                         // units that it cost beyond those asked for
 }
 
-// returned notes that a call of take's has ended, and what it told about the pace. extra is the units it cost
-// beyond what its items' sizes said.
-func (ls *lanes) returned(h holding, told answer, extra float64) {
+// returned notes that the call of h has ended. It returns what is throttled where the answer did not name it.
+func (ls *lanes) returned(h holding, a answer) (unnamed fault.Throttle) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	ls.active--
-	ls.pace.spend(extra)
-	now := time.Now()
-	if told.unanswered {
-		ls.atOnce.unanswered(h.began, now)
+	if h.hot {
+		ls.activeHot--
 	}
-	switch {
-	case told.throttle == fault.TableThrottled:
-		ls.pace.throttled(now)
-	case told.ok:
-		ls.pace.succeeded()
+	if a.rows == 0 {
+		return fault.NotThrottled
+	}
+	now := time.Now()
+	if a.unanswered {
+		ls.atOnce.unanswered(h.began, now)
+	} else {
 		ls.atOnce.answered()
 	}
-	ls.work.Broadcast()
+	table, narrow := a.throttled[fault.TableThrottled], a.throttled[fault.RangeThrottled]
+	unnamed = ls.reasons.unnamed(table, narrow)
+	if unnamed == fault.TableThrottled {
+		table += a.throttled[fault.UnnamedThrottled]
+	} else {
+		narrow += a.throttled[fault.UnnamedThrottled]
+	}
+	ls.reasons.note(h.hot, a.rows, narrow, now)
+	if narrow > 0 && ls.reasons.wide() {
+		table += narrow
+	}
+	ls.pace.spend(a.extra)
+	ls.pace.answered(h.began, a.rows, a.asked, a.written, now)
+	if table > 0 {
+		ls.pace.throttled(h.began, now)
+	}
+	switch {
+	case !h.hot:
+	case narrow > 0:
+		ls.window.throttled(h.began, now)
+	case a.written > 0:
+		ls.window.succeeded()
+	}
+	return unnamed
 }
 
 // finish removes the job that was held, and hands the lane to whoever comes next. With superseding, everything
@@ -304,7 +397,7 @@ func (ls *lanes) finish(h holding, superseding bool) (superseded []*job) {
 	} else {
 		l.waiting = slices.Delete(l.waiting, i, i+1)
 	}
-	l.held, l.backoff = false, nil
+	l.held, l.hot, l.backoff = false, false, nil
 	if len(l.waiting) == 0 {
 		delete(ls.byKey, l.key)
 		return superseded
@@ -314,24 +407,32 @@ func (ls *lanes) finish(h holding, superseding bool) (superseded []*job) {
 	return superseded
 }
 
-// retry keeps the lane held for a while, longer each time, and then queues it again: only this key waits.
-func (ls *lanes) retry(h holding) (attempts int, wait time.Duration) {
+// retry queues the lane again: at once if it was throttled, since the pace and the window say when, else after a while, longer each
+// time. Only this key waits.
+func (ls *lanes) retry(h holding, throttle fault.Throttle) (attempts int, wait time.Duration) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	l := h.lane
 	h.job.attempts++
+	if throttle != fault.NotThrottled {
+		l.hot = throttle == fault.RangeThrottled
+		ls.again(l)
+		return h.job.attempts, 0
+	}
 	if l.backoff == nil {
 		l.backoff = fault.Backoff()
 	}
 	wait = l.backoff.NextBackOff()
-	time.AfterFunc(wait, func() { ls.again(l) })
+	time.AfterFunc(wait, func() {
+		ls.mu.Lock()
+		defer ls.mu.Unlock()
+		ls.again(l)
+	})
 	return h.job.attempts, wait
 }
 
-// again lets a lane be taken that was held for a while.
+// again lets a lane be taken that was held.
 func (ls *lanes) again(l *lane) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
 	l.held = false
 	ls.enqueue(l)
 	ls.work.Signal()

@@ -10,73 +10,11 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crossfadedb/crossfade/internal/events"
-	"github.com/crossfadedb/crossfade/internal/fault"
 )
-
-func TestPace(t *testing.T) {
-	now := time.Unix(0, 0)
-	p := newPace(9, 0, now)
-	require.Equal(t, 9, p.calls())
-	for range 5 {
-		p.throttled(now) // answers of calls that began together
-	}
-	require.Equal(t, 6, p.calls(), "one cut")
-	for range 100 {
-		now = now.Add(cutEvery)
-		p.throttled(now)
-	}
-	require.Equal(t, 1, p.calls(), "never none")
-	for range 1000 {
-		p.succeeded()
-	}
-	require.Equal(t, 9, p.calls(), "never more than configured")
-	require.Zero(t, p.wait(now), "no rate, no wait")
-}
-
-func TestPaceSavesOneSecond(t *testing.T) {
-	now := time.Unix(0, 0)
-	p := newPace(1, 10, now)
-	p.spend(25)
-	require.Equal(t, 1600*time.Millisecond, p.wait(now))
-	require.Zero(t, p.wait(now.Add(time.Hour)))
-	p.spend(10)
-	require.Positive(t, p.wait(now.Add(time.Hour)), "an idle hour is worth one second of writes")
-}
-
-// Whatever is spent and given back, no window of time spends more than its share and one burst and one call.
-func TestPaceRate(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		rate := rapid.Float64Range(0.5, 1000).Draw(t, "rate")
-		now := time.Unix(0, 0)
-		p := newPace(64, rate, now)
-		spent, largest := 0.0, 0.0
-		for range rapid.IntRange(1, 200).Draw(t, "calls") {
-			if wait := p.wait(now); wait > 0 {
-				require.Less(t, wait, time.Hour)
-				now = now.Add(wait)
-				require.Zero(t, p.wait(now), "the wait that it names is long enough")
-			}
-			n := rapid.Float64Range(1, 400).Draw(t, "units")
-			p.spend(n)
-			spent, largest = spent+n, max(largest, n)
-			now = now.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "ms")) * time.Millisecond)
-		}
-		require.LessOrEqual(t, spent, rate*(now.Sub(time.Unix(0, 0)).Seconds()+1)+largest+1)
-	})
-}
 
 func TestUnitsOf(t *testing.T) {
 	for bytes, want := range map[int]float64{0: 1, 1: 1, 1023: 1, 1024: 1, 1025: 2, 409_600: 400} {
 		require.InDelta(t, want, unitsOf(bytes), 0)
-	}
-}
-
-func TestWorse(t *testing.T) {
-	all := []fault.Throttle{fault.NotThrottled, fault.RangeThrottled, fault.TableThrottled} // by how wide it is
-	for i, a := range all {
-		for j, b := range all {
-			require.Equal(t, all[max(i, j)], worse(a, b))
-		}
 	}
 }
 
@@ -103,7 +41,7 @@ func TestLaneOrder(t *testing.T) {
 // Rows that were overtaken by a change leave nothing behind, however long the snapshot is kept waiting.
 func TestOvertakenRowsLeaveNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ls := newLanes(newPace(1, 0, time.Now()))
+		ls := newLanes(1, 0, time.Now())
 		for n := range 10_000 {
 			name := fmt.Sprintf("k%d", n)
 			ls.add([]*job{jobOf(name, events.Version{Generation: 1})})
@@ -111,10 +49,10 @@ func TestOvertakenRowsLeaveNothing(t *testing.T) {
 			held := ls.take(t.Context())
 			require.Len(t, held, 1)
 			require.Len(t, ls.finish(held[0], true), 1)
-			ls.returned(held[0], answer{ok: true}, 0)
+			ls.returned(held[0], answer{rows: 1, written: 1})
 		}
 		require.Empty(t, ls.byKey)
-		require.Less(t, len(ls.snapshot.lanes), 1000)
+		require.Less(t, len(ls.table.snapshot.lanes), 1000)
 	})
 }
 

@@ -1,45 +1,63 @@
 package apply
 
 import (
+	"cmp"
 	"time"
+
+	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
-// pace says how many calls may be under way, and when the next one may begin. The concurrency rises by one for
-// each round of successes and falls by a third when the table is throttled; the units are a bucket that may go into
-// debt by one call. It is pure: the lanes hold it under their lock.
+// pace says when the next call may begin: it finds how many write units a second the table takes.
+//
+// It begins without a bound. The first throttled call sets one, just below what the table has taken lately. Then the
+// rate is held, and raised by steps that double, until a write is throttled: that cuts it to just below what it is. If
+// writes are still throttled then, it is cut to just below what was achieved since. So it stays close to a quota, and
+// finds one that has changed within seconds; few writes are throttled, for only they tell where the quota is.
+//
+// How many calls are under way follows from the rate and from how long a call takes. The units are a bucket that
+// may go into debt by one call. It is pure: the lanes hold it under their lock.
 type pace struct {
-	most  int // the configured concurrency
-	limit float64
-
-	lastCut time.Time
-
-	rate  float64 // units a second; 0 is unlimited
+	most  float64 // the configured units a second; 0 is unlimited
+	rate  float64 // units a second; 0 is no bound
 	units float64
-	at    time.Time
+	at    time.Time // of units
+
+	cutAt   time.Time
+	step    float64 // of the next raise
+	raiseAt time.Time
+	bound   bool // work has waited for the rate since the last raise
+
+	// Of the calls that began after the last cut:
+	answers        int // rows
+	asked, written float64
+	since          time.Time // while there is no bound, these are of the last second or two
 }
 
-// cutEvery is how long one cut counts: answers of calls that began before it tell nothing new.
-const cutEvery = 100 * time.Millisecond
+// How the rate moves.
+const (
+	justBelow  = 0.97
+	firstStep  = 0.005 // of the rate before it was cut
+	raiseEvery = time.Second
+	// A rate is held for holdLeast, and until so many rows are answered, for it takes throttled ones to find the quota
+	// again; but no longer than holdMost.
+	holdLeast = 2 * time.Second
+	holdRows  = 200
+	holdMost  = 10 * time.Second
+	// How soon after a cut another one may follow: a few rows tell little.
+	cutEvery = 50 * time.Millisecond
+	cutRows  = 20
+	// The first bound is a guess, for the table may have saved units, or the load may have been light. So it is not less
+	// than leastGuess, and is left soon.
+	leastGuess = 100
+	guessStep  = 0.25
+	least      = 1
+)
 
-func newPace(most int, unitsPerSecond float64, now time.Time) pace {
-	return pace{most: most, limit: float64(most), rate: unitsPerSecond, units: unitsPerSecond, at: now}
+func newPace(unitsPerSecond float64, now time.Time) pace {
+	return pace{most: unitsPerSecond, rate: unitsPerSecond, units: unitsPerSecond, at: now, since: now}
 }
 
-// calls is how many calls may be under way.
-func (p *pace) calls() int { return max(1, int(p.limit)) }
-
-func (p *pace) succeeded() { p.limit = min(float64(p.most), p.limit+1/p.limit) }
-
-// throttled notes that the table refused to keep pace.
-func (p *pace) throttled(now time.Time) {
-	if now.Sub(p.lastCut) < cutEvery {
-		return
-	}
-	p.lastCut = now
-	p.limit = max(1, p.limit*2/3)
-}
-
-// wait is how long until a call may begin.
+// wait is how long until a call may begin, for work that is there.
 func (p *pace) wait(now time.Time) time.Duration {
 	if p.rate <= 0 {
 		return 0
@@ -49,14 +67,159 @@ func (p *pace) wait(now time.Time) time.Duration {
 	if p.units > 0 {
 		return 0
 	}
+	p.bound = true
 	return time.Duration((1 - p.units) / p.rate * float64(time.Second))
 }
+
+// room reports whether one more row may go with those that a call has already: a call owes no more than a tenth
+// of a second, so that a live change does not wait for long behind rows of the snapshot.
+func (p *pace) room() bool { return p.rate <= 0 || p.units > -p.rate/10 }
 
 // spend takes units from the bucket; a negative n gives back.
 func (p *pace) spend(n float64) {
 	if p.rate > 0 {
 		p.units -= n
 	}
+}
+
+// answered notes the answer of a call that began then: so many rows, the units that they would take, and those written.
+func (p *pace) answered(began time.Time, rows int, asked, written float64, now time.Time) {
+	if began.Before(p.cutAt) {
+		return // it tells nothing about the rate
+	}
+	p.answers += rows
+	p.asked += asked
+	p.written += written
+	if p.rate <= 0 {
+		if elapsed := now.Sub(p.since); elapsed > 2*time.Second {
+			p.written /= elapsed.Seconds()
+			p.since = now.Add(-time.Second)
+		}
+		return
+	}
+	if p.held(now) || now.Before(p.raiseAt) {
+		return
+	}
+	p.raiseAt = now.Add(raiseEvery)
+	if p.bound {
+		p.bound = false
+		p.rate += min(p.step, p.rate)
+		p.step *= 2
+	}
+	if p.most > 0 {
+		p.rate = min(p.rate, p.most)
+	}
+}
+
+// held reports whether the last cut is so short ago that the rate stays where it is.
+func (p *pace) held(now time.Time) bool {
+	since := now.Sub(p.cutAt)
+	return since < holdLeast || p.answers < holdRows && since < holdMost
+}
+
+// throttled notes that a call that began then was refused because of the rate.
+func (p *pace) throttled(began, now time.Time) {
+	again := p.held(now)
+	if again && (began.Before(p.cutAt) || now.Sub(p.cutAt) < cutEvery || p.answers < cutRows) {
+		return
+	}
+	switch {
+	case p.rate <= 0:
+		p.rate = max(leastGuess, justBelow*p.written/max(now.Sub(p.since), time.Second).Seconds())
+		p.step = guessStep * p.rate
+	case !again:
+		p.step = firstStep * p.rate
+		p.rate *= justBelow
+	default:
+		p.rate *= justBelow * max(0.5, p.written/p.asked)
+	}
+	p.rate = max(p.rate, least)
+	p.units, p.at = min(p.units, 0), now
+	p.cutAt, p.since, p.raiseAt = now, now, now
+	p.answers, p.asked, p.written, p.bound = 0, 0, 0, false
+}
+
+// window says how many calls may be under way for keys whose range is throttled: one more after a round of successes, a
+// third fewer when one is throttled. A single call that is throttled is followed by a rest.
+type window struct {
+	limit float64
+	cutAt time.Time
+	rest  time.Time // the end of it
+}
+
+// restFor is long enough for a range to take some writes again.
+const restFor = 50 * time.Millisecond
+
+func (w *window) calls() int { return max(1, int(w.limit)) }
+
+func (w *window) succeeded() { w.limit += 1 / max(1, w.limit) }
+
+func (w *window) throttled(began, now time.Time) {
+	if began.Before(w.cutAt) {
+		return
+	}
+	if w.limit < 2 {
+		w.rest = now.Add(restFor)
+	}
+	w.cutAt, w.limit = now, max(1, w.limit*2/3)
+}
+
+// reasons tells the throttling of the table from that of a range of keys.
+type reasons struct {
+	named fault.Throttle // by the last answer that named one
+
+	// Rows of late: of lanes that nothing was known about, and of hot ones.
+	since                 time.Time
+	others, othersRefused float64
+	hot, hotRefused       float64
+}
+
+// How many rows it takes to tell, and for how long they count at the least; and the share of the rows from which on
+// throttled ranges are the table's affair.
+const (
+	wideRows  = 100
+	wideTime  = 100 * time.Millisecond
+	wideShare = 0.25
+)
+
+// unnamed is what is throttled where an answer does not say it, as for the statements of a batch: what was named last. Rows
+// that were throttled are tried alone, so a name comes soon. The arguments are how many rows of this answer name what.
+func (r *reasons) unnamed(table, narrow int) fault.Throttle {
+	switch {
+	case table > 0:
+		r.named = fault.TableThrottled
+	case narrow > 0:
+		r.named = fault.RangeThrottled
+	}
+	return cmp.Or(r.named, fault.TableThrottled)
+}
+
+// note counts the rows of an answer, and how many of them were throttled by range.
+func (r *reasons) note(hot bool, rows, narrow int, now time.Time) {
+	if r.others >= 2*wideRows && now.Sub(r.since) >= wideTime {
+		r.since = now
+		for _, n := range []*float64{&r.others, &r.othersRefused, &r.hot, &r.hotRefused} {
+			*n /= 2
+		}
+	}
+	if hot {
+		r.hot += float64(rows)
+		r.hotRefused += float64(narrow)
+	} else {
+		r.others += float64(rows)
+		r.othersRefused += float64(narrow)
+	}
+}
+
+// wide reports whether throttled ranges have so many of the rows that all have to slow down. A table on demand names
+// ranges even when all of them are at their limit.
+//
+// Which ranges there are nobody tells. But of all rows, those that are refused are the rows in throttled ranges times the
+// chance of a refusal there, and that chance is how often hot lanes are refused. If rows are refused no more often in
+// hot lanes than elsewhere, then all ranges are alike.
+func (r *reasons) wide() bool {
+	chance := (r.hotRefused + 1) / (r.hot + 2)
+	return r.others >= wideRows && r.othersRefused/r.others > wideShare*chance
 }
 
 // unitsOf is what writing n bytes costs, in write units of 1 KB.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
@@ -51,7 +52,7 @@ func (s *Steps) partition(id events.TopicPartition) *partition {
 func (s *Steps) Take() bool {
 	ls := s.run.lanes
 	ls.mu.Lock()
-	held := ls.next()
+	held := ls.next(time.Now())
 	ls.mu.Unlock()
 	if held == nil {
 		return false
@@ -85,23 +86,30 @@ func (s *Steps) Answer(call int, results []Result) error {
 	if held[0].job.dead != nil {
 		s.run.lanes.posted()
 	} else {
-		s.run.lanes.returned(held[0], answer{ok: true}, 0)
+		s.run.lanes.returned(held[0], answer{rows: len(held)})
 	}
 	for i, h := range held {
 		if err := results[i].Err; err != nil && fault.Of(err) == fault.Retry {
-			s.run.lanes.again(h.lane)
-		} else if err := s.run.settle(h, results[i]); err != nil {
+			s.again(h.lane)
+		} else if err := s.run.settle(h, results[i], fault.NotThrottled); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// again does what a timer does after the wait.
+func (s *Steps) again(l *lane) {
+	s.run.lanes.mu.Lock()
+	defer s.run.lanes.mu.Unlock()
+	s.run.lanes.again(l)
+}
+
 // Lanes are all that have work: those that wait for a writer in the order of their turns, then the others by key.
 func (s *Steps) Lanes() []Lane {
 	ls := s.run.lanes
 	var all []*lane
-	for _, q := range []*queue{&ls.letters, &ls.live, &ls.snapshot} {
+	for _, q := range []*queue{&ls.letters, &ls.hot.live, &ls.table.live, &ls.hot.snapshot, &ls.table.snapshot} {
 		for _, l := range q.lanes {
 			if l.queue == q {
 				all = append(all, l)

@@ -115,7 +115,7 @@ type run struct {
 }
 
 func (w *Worker) newRun(assigned map[events.TopicPartition]Progress) *run {
-	r := &run{Worker: w, refusals: rate.Sometimes{Interval: time.Second}, lanes: newLanes(newPace(w.InFlight, w.Units, time.Now()))}
+	r := &run{Worker: w, refusals: rate.Sometimes{Interval: time.Second}, lanes: newLanes(w.InFlight, w.Units, time.Now())}
 	// Two budgets, so that a backlog of one topic cannot keep the other out.
 	snapshot, live := newBudget(w.MaxBytes/2), newBudget(w.MaxBytes/2)
 	for id, start := range assigned {

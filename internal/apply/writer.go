@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,37 +39,37 @@ func (r *run) call(ctx context.Context, held []holding) error {
 	first := held[0]
 	held = r.dropOvertaken(held)
 	if len(held) == 0 {
-		r.lanes.returned(first, answer{}, 0)
+		r.lanes.returned(first, answer{})
 		return nil
 	}
 	results := r.do(ctx, held)
-	told, extra := answer{ok: true}, 0.0
+	unnamed := r.lanes.returned(first, told(held, results))
 	for i, result := range results {
-		if result.Err != nil {
-			throttle := fault.ThrottleOf(result.Err)
-			told.ok = false
-			told.throttle = worse(told.throttle, throttle)
-			told.unanswered = told.unanswered || throttle == fault.NotThrottled && fault.Of(result.Err) == fault.Retry
-		}
-		if result.Units > 0 {
-			extra += result.Units - unitsOf(len(held[i].job.record.Value))
-		}
-	}
-	r.lanes.returned(first, told, extra)
-	for i, result := range results {
-		if err := r.settle(held[i], result); err != nil {
+		if err := r.settle(held[i], result, unnamed); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// worse prefers the wider throttling.
-func worse(a, b fault.Throttle) fault.Throttle {
-	if a == fault.TableThrottled || b == fault.NotThrottled {
-		return a
+// told is what the results say about the pace.
+func told(held []holding, results []Result) answer {
+	a := answer{rows: len(held)}
+	for i, result := range results {
+		units := unitsOf(len(held[i].job.record.Value))
+		a.asked += units
+		if result.Err != nil {
+			throttle := fault.ThrottleOf(result.Err)
+			a.throttled[throttle]++
+			a.unanswered = a.unanswered || throttle == fault.NotThrottled && fault.Of(result.Err) == fault.Retry
+			continue
+		}
+		a.written += cmp.Or(result.Units, units)
+		if result.Units > 0 {
+			a.extra += result.Units - units
+		}
 	}
-	return b
+	return a
 }
 
 // dropOvertaken leaves out records that the close or a new generation has overtaken while they waited here.
@@ -108,12 +109,12 @@ func (r *run) post(ctx context.Context, h holding) error {
 	defer cancel()
 	err := r.DeadLetter(ctx, h.job.record, h.job.dead)
 	r.lanes.posted()
-	return r.settle(h, Result{Err: err})
+	return r.settle(h, Result{Err: err}, fault.NotThrottled)
 }
 
 // settle ends a job or puts it back. Every way out of here either hands its ticket to done, or keeps the job
-// in its lane, or ends the worker: no record is lost.
-func (r *run) settle(h holding, result Result) error {
+// in its lane, or ends the worker: no record is lost. unnamed is what is throttled if the result does not say it.
+func (r *run) settle(h holding, result Result, unnamed fault.Throttle) error {
 	if result.Err == nil {
 		r.succeed(h, result.Outcome)
 		return nil
@@ -121,7 +122,11 @@ func (r *run) settle(h holding, result Result) error {
 	j := h.job
 	switch fault.Of(result.Err) {
 	case fault.Retry:
-		attempts, wait := r.lanes.retry(h)
+		throttle := fault.ThrottleOf(result.Err)
+		if throttle == fault.UnnamedThrottled {
+			throttle = unnamed
+		}
+		attempts, wait := r.lanes.retry(h, throttle)
 		if attempts > 3 {
 			r.refused.Add(1)
 			r.refusals.Do(func() {

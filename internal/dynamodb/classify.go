@@ -79,11 +79,12 @@ func answerOf(err error) (*answerError, bool) {
 	return answer, true
 }
 
-// throttleOf says how much is throttled. Only if every reason names a key range is it that range alone.
+// throttleOf says how much is throttled. Only if every reason names a key range is it that range alone. The statements of
+// a batch have no reasons in their answers.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-diagnosing.html
 func throttleOf(reasons []string) fault.Throttle {
 	if len(reasons) == 0 {
-		return fault.TableThrottled
+		return fault.UnnamedThrottled
 	}
 	for _, r := range reasons {
 		if !strings.HasSuffix(r, "KeyRangeThroughputExceeded") {

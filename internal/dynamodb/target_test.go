@@ -172,7 +172,7 @@ func TestInsertAnswersEachRow(t *testing.T) {
 		require.Equal(t, want == 0, results[i].Err != nil, "%s: %v", pks[i], results[i].Err)
 	}
 	require.Equal(t, fault.Retry, fault.Of(results[2].Err))
-	require.Equal(t, fault.TableThrottled, fault.ThrottleOf(results[2].Err), "a statement's answer has no reasons")
+	require.Equal(t, fault.UnnamedThrottled, fault.ThrottleOf(results[2].Err), "a statement's answer has no reasons")
 	require.Equal(t, fault.Fatal, fault.Of(results[5].Err))
 	require.Equal(t, fault.Record, fault.Of(results[7].Err))
 	bad, ok := errors.AsType[*events.Invalid](results[7].Err)

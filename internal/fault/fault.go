@@ -34,9 +34,10 @@ type Throttle uint8
 
 // The extents of throttling.
 const (
-	NotThrottled   Throttle = iota
-	TableThrottled          // the table or the account: everyone should slow down
-	RangeThrottled          // one range of keys: only that range should slow down
+	NotThrottled     Throttle = iota
+	TableThrottled            // the table or the account: everyone should slow down
+	RangeThrottled            // one range of keys: only that range should slow down
+	UnnamedThrottled          // the answer does not say which of the two
 )
 
 // Error is a classified error. It says what was tried and where; Advice says what a person can do.

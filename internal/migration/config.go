@@ -83,7 +83,7 @@ type Snapshot struct {
 // Apply is how the new table is written.
 type Apply struct {
 	MaxWriteUnits float64 `yaml:"max_write_units" default:"0" min:"0" doc:"Write units a second, all streamers together. 0: as fast as the table takes them."`
-	InFlight      int     `yaml:"in_flight" default:"64" min:"1" max:"4096" doc:"Calls to the new table at the same time, for each streamer. It falls when the table is throttled, and recovers."`
+	InFlight      int     `yaml:"in_flight" default:"64" min:"1" max:"4096" doc:"Calls to the new table at the same time, for each streamer, at the most. There are fewer when the table is throttled: its rate is found, and kept just below."`
 	MaxMemory     int64   `yaml:"max_memory" default:"67108864" min:"1048576" doc:"Bytes that a streamer holds of records fetched and not yet done, with what is kept beside each of them (over 1 KB)."`
 	Rerun         int     `yaml:"rerun" default:"0" min:"0" max:"9999" doc:"Raise it to apply the topics again with a changed mapping: the same change may then replace its earlier self, and nothing newer."`
 }
