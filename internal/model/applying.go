@@ -16,8 +16,9 @@ func (w *world) apply(s *state, do doer) {
 	}
 }
 
-// record lets one applier, which has read so much of the control log, do what it decides about a record. It knows of
-// the answer, or it does not; then the record is not done.
+// record lets one applier, which has read so much of the control log, do what it decides about a record. That the answer
+// is lost needs no step of its own: nothing is possible then that is not possible when it is known, for a record that is
+// done may be applied again as one that is not.
 func (w *world) record(s *state, topic, offset, read, rerun int8, do doer) {
 	d := w.decide(s, read, topic, offset, rerun)
 	switch {
@@ -35,7 +36,6 @@ func (w *world) record(s *state, topic, offset, read, rerun int8, do doer) {
 		if w.Dead && topic == snapshotTopic {
 			do(applierBuries, offset, func(s *state) { s.done[topic] |= 1 << offset; s.dead = true })
 		}
-		do(answerIsLost, offset, func(s *state) { w.arrive(s, d.item) })
 	}
 }
 

@@ -22,6 +22,7 @@ type decisions struct {
 	decided map[question]decision
 	text    map[item]string
 	plans   map[planQuestion]bool
+	guarded map[guarded]bool
 }
 
 type question struct {
@@ -56,7 +57,7 @@ func newDecisions(g Guards, split int8) *decisions {
 		guards: g, split: split, decoder: events.NewDecoder(keySchema),
 		rules:  apply.Rules{From: apply.FromStream, SnapshotTopic: "snapshot", LiveTopic: "live", LivePartitions: 1},
 		folded: map[[maxControl]entry]checkpoint.State{}, decided: map[question]decision{},
-		text: map[item]string{}, plans: map[planQuestion]bool{},
+		text: map[item]string{}, plans: map[planQuestion]bool{}, guarded: map[guarded]bool{},
 	}
 }
 
@@ -85,11 +86,18 @@ func (d *decisions) stored(i item) string {
 func (d *decisions) state(s *state, entries int8) checkpoint.State {
 	var read [maxControl]entry
 	copy(read[:], s.control[:entries])
+	return d.fold(read)
+}
+
+func (d *decisions) fold(read [maxControl]entry) checkpoint.State {
 	folded, ok := d.folded[read]
 	if ok {
 		return folded
 	}
-	for i, e := range read[:entries] {
+	for i, e := range read {
+		if e.what == noEntry {
+			break
+		}
 		var taken bool
 		var err error
 		folded, taken, err = folded.Fold(controlEntry(e, i, folded.Generation()))
@@ -255,36 +263,72 @@ func (d *decisions) plan(q planQuestion) bool {
 	return false
 }
 
-// unmet asks the sweep's guards a and b.
-func (d *decisions) unmet(s *state) bool {
-	state := d.state(s, s.entries)
-	logs := sweep.Logs{
-		SnapshotCommitted: map[int]int64{0: int64(s.committed[snapshotTopic])}, LiveCommitted: map[int]int64{0: int64(s.committed[liveTopic])},
+// guarded is a question to the sweep's guards a and b.
+type guarded struct {
+	control   [maxControl]entry
+	committed [topics]int8
+	marker    item // absent before one is seen
+	sample    [2]fact
+	end       int8
+}
+
+// mayBegin asks guard a, with which a sweep begins.
+func (d *decisions) mayBegin(s *state) bool {
+	return d.met(guarded{control: s.control, committed: s.committed})
+}
+
+// covers asks the first half of guard b: whether what has settled covers a marker.
+func (d *decisions) covers(s *state, m item) bool {
+	return d.met(guarded{control: s.control, committed: s.committed, marker: m, sample: s.sweeper.sample})
+}
+
+// mayRemove asks both guards about the marker that was seen. What has settled covers it: that was asked then.
+func (d *decisions) mayRemove(s *state) bool {
+	q := guarded{control: s.control, committed: s.committed, marker: s.sweeper.marker, end: s.sweeper.end}
+	for i := range s.shards {
+		q.sample[i] = fact{at: s.sweeper.marker.rec.n}
+		if !d.has(SweepSettles) {
+			q.sample[i] = s.shards[i].said
+		}
 	}
+	return d.met(q)
+}
+
+func (d *decisions) met(q guarded) bool {
+	met, ok := d.guarded[q]
+	if !ok {
+		met = d.unmet(q) == ""
+		d.guarded[q] = met
+	}
+	return met
+}
+
+// unmet asks sweep.Window.
+func (d *decisions) unmet(q guarded) string {
 	if !d.has(SweepSnapshotApplied) {
-		logs.SnapshotCommitted[0] = maxSnap
+		q.committed[snapshotTopic] = maxSnap
 	}
 	if !d.has(SweepLiveApplied) {
-		logs.LiveCommitted[0] = maxLive
+		q.committed[liveTopic] = maxLive
 	}
-	m := sweep.Marker{Version: version(s.sweeper.marker.rec, s.sweeper.marker.rerun)}
-	if s.sweeper.marker.rec.live {
-		m.Shard = shardName(d.shardOf(s.sweeper.marker.rec.n))
+	logs := sweep.Logs{
+		SnapshotCommitted: map[int]int64{0: int64(q.committed[snapshotTopic])}, LiveCommitted: map[int]int64{0: int64(q.committed[liveTopic])},
+	}
+	window := sweep.Window{LiveEnds: map[int]int64{0: int64(q.end)}}
+	if q.marker.kind != absent {
+		m := sweep.Marker{Version: version(q.marker.rec, q.marker.rerun)}
+		if q.marker.rec.live && d.has(SweepFacts) {
+			m.Shard = shardName(d.shardOf(q.marker.rec.n))
+		}
+		window.Markers = []sweep.Marker{m}
 	}
 	settled := sweep.Settled{}
-	for i := range s.shards {
-		f := s.sweeper.sample[i]
-		if !d.has(SweepSettles) {
-			f = s.shards[i].said
-		}
+	for i, f := range q.sample {
 		if f.at != none {
 			settled[shardName(int8(i))] = shardFact(f)
 		}
 	}
-	if !d.has(SweepFacts) {
-		m.Shard = ""
-	}
-	return sweep.Window{Markers: []sweep.Marker{m}, LiveEnds: map[int]int64{0: int64(s.sweeper.end)}}.Unmet(state, logs, settled) != ""
+	return window.Unmet(d.fold(q.control), logs, settled)
 }
 
 // shardOf is the shard that change n is in.

@@ -7,7 +7,7 @@ type before struct {
 	works     bool
 	floor     int8  // where a capture may have begun
 	published int8  // the furthest change that one has published
-	held      uint8 // images that snapshot workers have read and may yet publish, by bit
+	images    uint8 // that snapshot workers may have read, by bit
 }
 
 // stream forgets all of its changes, once. Whoever has read them may publish them until a grace has passed.
@@ -40,8 +40,8 @@ func (w *world) restart(s *state, do doer) {
 
 func (w *world) beginSecond(s *state) {
 	sh := &s.shards[0]
-	s.before = before{works: true, floor: sh.floor, published: sh.published, held: s.held}
-	s.held, s.ready, s.copied, s.known = 0, false, false, false
+	s.before = before{works: true, floor: sh.floor, published: sh.published, images: s.images}
+	s.images, s.ready, s.copied, s.known = 0, false, false, false
 	s.append(entry{what: restarted})
 	*sh = shard{said: fact{at: none}, floor: s.trimmed, published: s.trimmed}
 	if s.begin != none {
@@ -72,11 +72,8 @@ func (w *world) stale(s *state, do doer) {
 			s.before.published = max(s.before.published, n)
 		})
 	}
-	if image, ok := s.present(); ok {
-		do(staleCopierReads, none, func(s *state) { s.before.held |= 1 << image })
-	}
 	for image := range int8(maxChanges + 1) {
-		if b.held&(1<<image) != 0 && s.snaps < w.Snapshot {
+		if b.images&(1<<image) != 0 && s.snaps < w.Snapshot {
 			do(staleCopierPublishes, image, func(s *state) {
 				s.snap[s.snaps] = record{generation: 1, n: image}
 				s.snaps++

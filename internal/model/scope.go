@@ -43,6 +43,7 @@ func (w *world) initial() []state {
 			w.start(&s)
 			s.append(entry{what: created})
 			s.read = s.entries
+			w.settle(&s)
 		}
 		all = append(all, s)
 	}

@@ -80,7 +80,7 @@ const (
 	notSweeping sweeping = iota
 	settling             // it has sampled the facts and waits for the grace
 	settled
-	seen    // a marker, and the ends of the live topic
+	seen    // a marker that what has settled covers, and the ends of the live topic after it
 	waiting // guards a and b hold; guard c
 	removing
 )
@@ -88,7 +88,7 @@ const (
 // sweeper is the sweep.
 type sweeper struct {
 	sweeping sweeping
-	sample   [2]fact // of each shard, sampled before the grace
+	sample   [2]fact // of each shard, sampled before the grace; until a marker is seen
 	marker   item
 	end      int8
 	// overtaken: another generation has begun, and the sweep has not read of it.
@@ -98,7 +98,7 @@ type sweeper struct {
 // state is everything there is, for one key.
 type state struct {
 	// The source: what the application has done so far.
-	first bool // there was a row before the first change
+	first bool // there is a row, and no change yet
 	ops   [maxChanges]op
 	head  int8
 
@@ -107,9 +107,9 @@ type state struct {
 
 	shards [2]shard // parent and child
 
-	// The snapshot workers: which images they have read and may yet publish, by bit; whether one may say that the
-	// segment is done; and whether that is a fact.
-	held   uint8
+	// The snapshot workers: which images they may have read and not published, by bit; whether one may say that the segment
+	// is done; and whether that is a fact.
+	images uint8
 	ready  bool
 	copied bool
 
@@ -187,6 +187,9 @@ func (s *state) topic(t int8) []record {
 }
 
 func (r record) String() string {
+	if r.generation == 0 {
+		return "done"
+	}
 	class := "read"
 	if r.live {
 		class = "change"

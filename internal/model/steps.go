@@ -12,6 +12,7 @@ func (w *world) next(from state, step func(action, state)) {
 	do := func(v verb, object int8, change func(*state)) {
 		to := from
 		change(&to)
+		w.settle(&to)
 		if to != from {
 			step(action{v, object}, to)
 		}
@@ -32,6 +33,47 @@ func (w *world) next(from state, step func(action, state)) {
 		w.operator(&from, do)
 		do(graceDone, none, w.grace)
 	}
+}
+
+// settle does what may be done at once, and leaves out what can make no difference any more: states that differ in that
+// only are one.
+func (w *world) settle(s *state) {
+	w.reading(s)
+	if s.head > 0 {
+		s.first = false // images say what the row was
+	}
+	if s.copied {
+		s.ready = false
+	}
+	if s.snaps == w.Snapshot && (s.ready || s.copied) {
+		s.images = 0
+	}
+	if s.lives == w.Live && !w.Gap {
+		for i := range s.shards {
+			s.shards[i].floor = max(s.shards[i].floor, s.shards[i].said.at)
+		}
+	}
+	if !w.Replay || s.replayed {
+		for t, first := range s.from {
+			clear(s.topic(int8(t))[:first])
+		}
+	}
+}
+
+// reading lets a snapshot worker read the page at any moment at which one may. That somebody has read an image makes more
+// possible, and nothing impossible.
+func (w *world) reading(s *state) {
+	image, present := s.present()
+	if s.before.works && present {
+		s.before.images |= 1 << image
+	}
+	if s.entries == 0 || s.copied || w.state(s, s.entries).Closed != nil {
+		return
+	}
+	if present {
+		s.images |= 1 << image
+	}
+	s.ready = s.ready || !present || !w.has(FactAfterPublish)
 }
 
 func (w *world) application(s *state, do doer) {
@@ -135,22 +177,12 @@ func (w *world) firstOf(i int8) int8 {
 
 func (w *world) snapshot(s *state, do doer) {
 	control := w.state(s, s.entries)
-	if !s.copied && control.Closed == nil {
-		do(copierReads, none, func(s *state) {
-			if image, ok := s.present(); ok {
-				s.held |= 1 << image
-				s.ready = s.ready || !w.has(FactAfterPublish)
-			} else {
-				s.ready = true
-			}
-		})
-	}
 	generation := s.generation()
 	for image := range int8(maxChanges + 1) {
 		if s.snaps == w.Snapshot {
 			break
 		}
-		if s.held&(1<<image) != 0 {
+		if s.images&(1<<image) != 0 {
 			do(copierPublishes, image, func(s *state) {
 				s.snap[s.snaps] = record{generation: generation, n: image}
 				s.snaps++
@@ -175,7 +207,7 @@ func (w *world) grace(s *state) {
 		}
 	}
 	if s.copied {
-		s.held = 0
+		s.images = 0
 	}
 	s.from, s.reruns = s.committed, s.rerun
 	if w.has(AskAgain) {

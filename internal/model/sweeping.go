@@ -7,34 +7,28 @@ func (w *world) sweep(s *state, do doer) {
 	sw := &s.sweeper
 	switch sw.sweeping {
 	case notSweeping:
-		if s.item.kind == marker && !s.replaying {
+		if s.item.kind == marker && !s.replaying && w.mayBegin(s) {
 			do(sweepSamples, none, func(s *state) {
-				s.sweeper = sweeper{sweeping: settling}
-				for i := range s.shards {
-					s.sweeper.sample[i] = s.shards[i].said
+				s.sweeper = sweeper{sweeping: settling, sample: [2]fact{s.shards[0].said, s.shards[1].said}}
+				if !w.has(SweepEndsAfter) {
+					s.sweeper.end = s.lives
 				}
 			})
-			if !w.has(SweepEndsAfter) {
-				// The ends are taken at the very beginning, before the facts have settled.
-				do(sweepSees, none, func(s *state) {
-					s.sweeper = sweeper{sweeping: settling, marker: s.item, end: s.lives}
-					for i := range s.shards {
-						s.sweeper.sample[i] = s.shards[i].said
-					}
-				})
-			}
 		}
 	case settled:
-		if s.item.kind == marker && sw.marker.kind == absent {
-			do(sweepSees, none, func(s *state) { s.sweeper.sweeping, s.sweeper.marker, s.sweeper.end = seen, s.item, s.lives })
-		}
-		if sw.marker.kind != absent {
-			do(sweepSees, none, func(s *state) { s.sweeper.sweeping = seen })
+		if s.item.kind == marker && (w.covers(s, s.item) || !w.has(SweepSettles)) {
+			do(sweepSees, none, func(s *state) {
+				end := s.lives
+				if !w.has(SweepEndsAfter) {
+					end = sw.end // from before what has settled was asked for
+				}
+				s.sweeper = sweeper{sweeping: seen, marker: s.item, end: end}
+			})
 		}
 	case seen:
-		if !w.unmet(s) {
+		if w.mayRemove(s) {
 			do(sweepGuards, none, func(s *state) {
-				s.sweeper.sweeping = waiting
+				s.sweeper.sweeping, s.sweeper.end = waiting, 0
 				if !w.has(SweepGrace) {
 					s.sweeper.sweeping = removing
 				}

@@ -14,7 +14,6 @@ const (
 	captureSkips
 	captureWritesFact
 	captureFinishes
-	copierReads
 	copierPublishes
 	copierWritesFact
 	snapshotCloses
@@ -36,7 +35,6 @@ const (
 	restartStarts
 	restartBegins
 	staleCapturePublishes
-	staleCopierReads
 	staleCopierPublishes
 	applierBuries
 	searchReads
@@ -68,8 +66,8 @@ var verbs = [...]string{
 	appPuts: "the application writes the row", appDeletes: "the application deletes the row",
 	createStart: "create makes the start of capture durable", createControl: "create writes the control record",
 	capturePublishes: "a capture publishes change", captureSkips: "a capture goes on after change", captureWritesFact: "a capture says that it has published up to change",
-	captureFinishes: "a capture says that it has finished shard",
-	copierReads:     "a snapshot worker reads the page", copierPublishes: "a snapshot worker publishes row",
+	captureFinishes:  "a capture says that it has finished shard",
+	copierPublishes:  "a snapshot worker publishes row",
 	copierWritesFact: "a snapshot worker says that the segment is done", snapshotCloses: "the snapshot is closed",
 	appliesRead: "a snapshot record is written, at offset", appliesChange: "a live record is written, at offset",
 	applierDrops: "a snapshot record is dropped, at offset", answerIsLost: "a record is written and the answer lost, at offset",
@@ -80,7 +78,6 @@ var verbs = [...]string{
 	streamForgets: "the stream forgets its changes up to", captureLeaps: "a capture goes on behind the gap, after change",
 	restartStarts: "restart makes a new start of capture durable", restartBegins: "restart begins generation 2",
 	staleCapturePublishes: "a capture of generation 1 publishes change",
-	staleCopierReads:      "a snapshot worker of generation 1 reads the page",
 	staleCopierPublishes:  "a snapshot worker of generation 1 publishes row",
 	applierBuries:         "a snapshot record goes to the dlq, offset",
 	searchReads:           "the search reads the new table", searchLooks: "the search looks the row up at the source",
