@@ -31,41 +31,53 @@ func (i Item) Attribute(name string) []byte {
 	return nil
 }
 
-// maxNames and maxName bound the names that a Decoder remembers, and the bytes of one; a table with more or longer
-// ones is decoded all the same, with one allocation a name.
+// maxTexts and maxText bound the texts that a Decoder remembers of one kind, and the bytes of one; a table with more or
+// longer ones is decoded all the same, with one allocation for each.
 const (
-	maxNames = 4096
-	maxName  = 255
+	maxTexts = 4096
+	maxText  = 255
 )
 
 // Decoder splits items and decodes records. It keeps its buffers and the attribute names it has seen, so
 // that the usual item costs one allocation. It is not safe for concurrent use.
 type Decoder struct {
-	schema KeySchema
-	json   *jsontext.Decoder
-	source bytes.Buffer
-	names  map[string]string
-	usual  int         // attributes of the item before
-	inKey  []Attribute // of the key before; nobody keeps them
-	key    []byte      // a key, to compare
+	schema  KeySchema
+	json    *jsontext.Decoder
+	source  bytes.Buffer
+	names   texts       // of attributes
+	sources texts       // of records
+	usual   []string    // the attributes' names of the item before: those of most items of a table
+	inKey   []Attribute // of the key before; nobody keeps them
+	key     []byte      // a key, to compare
 }
 
 // NewDecoder returns a decoder for items and records of a table with this key schema.
 func NewDecoder(schema KeySchema) *Decoder {
-	return &Decoder{schema: schema, json: jsontext.NewDecoder(bytes.NewReader(nil)), names: map[string]string{}}
+	return &Decoder{schema: schema, json: jsontext.NewDecoder(bytes.NewReader(nil)), names: texts{}, sources: texts{}}
 }
 
 // Item splits raw, one JSON object of typed attribute values, into its top-level attributes. The result
 // shares raw's memory. The whole text is validated (syntax, UTF-8, duplicate names); that every value has
 // exactly one type is checked, what the value says is not. Errors are of type *Invalid.
 func (d *Decoder) Item(raw []byte) (Item, error) {
-	item, err := d.split(raw, make([]Attribute, 0, d.usual))
-	d.usual = len(item.Attributes)
+	item, err := d.split(raw, make([]Attribute, 0, len(d.usual)))
+	d.usual = d.usual[:0]
+	for _, a := range item.Attributes {
+		d.usual = append(d.usual, a.Name)
+	}
 	return item, err
 }
 
 // split is Item, with room for the attributes.
 func (d *Decoder) split(raw []byte, room []Attribute) (Item, error) {
+	if item, ok := d.quick(raw, room); ok {
+		return item, nil
+	}
+	return d.full(raw, room)
+}
+
+// full is split for any text.
+func (d *Decoder) full(raw []byte, room []Attribute) (Item, error) {
 	d.source = *bytes.NewBuffer(raw)
 	d.json.Reset(&d.source)
 	item := Item{Raw: raw, Attributes: room}
@@ -105,10 +117,7 @@ func (d *Decoder) name() (string, error) {
 	}
 	quoted := value[1 : len(value)-1]
 	if bytes.IndexByte(quoted, '\\') < 0 {
-		if name, ok := d.names[string(quoted)]; ok {
-			return name, nil
-		}
-		return d.remember(string(quoted)), nil
+		return d.names.known(quoted), nil
 	}
 	plain, err := jsontext.AppendUnquote(nil, value)
 	if err != nil {
@@ -117,11 +126,19 @@ func (d *Decoder) name() (string, error) {
 	return string(plain), nil
 }
 
-func (d *Decoder) remember(name string) string {
-	if len(d.names) < maxNames && len(name) <= maxName {
-		d.names[name] = name
+// texts are short texts that come again and again; each costs one allocation.
+type texts map[string]string
+
+// known returns the remembered copy of a text.
+func (t texts) known(text []byte) string {
+	if s, ok := t[string(text)]; ok {
+		return s
 	}
-	return name
+	s := string(text)
+	if len(t) < maxTexts && len(s) <= maxText {
+		t[s] = s
+	}
+	return s
 }
 
 // typed cuts a typed value, valid JSON, into its type and the text of its value.
@@ -131,25 +148,62 @@ func typed(value []byte) (kind string, text []byte, err error) {
 		return "", nil, errors.New("not an object")
 	}
 	body = trimSpace(body[1 : len(body)-1])
-	for _, k := range [...]string{"S", "N", "B", "M", "L", "BOOL", "NULL", "SS", "NS", "BS"} {
-		rest, ok := bytes.CutPrefix(body, []byte(`"`+k+`"`))
-		if !ok {
-			continue // the next type's name
-		}
-		rest = trimSpace(rest)
-		if len(rest) == 0 || rest[0] != ':' {
-			return "", nil, errors.New("no value")
-		}
-		text = trimSpace(rest[1:])
-		if more := afterValue(text); len(more) > 0 {
-			return "", nil, errors.New("more than one type")
-		}
-		return k, text, nil
+	end := quickName(body, 0)
+	if end < 0 {
+		return "", nil, errors.New("no known type")
 	}
-	return "", nil, errors.New("no known type")
+	if kind = kindOf(body[1 : end-1]); kind == "" {
+		return "", nil, errors.New("no known type")
+	}
+	rest := trimSpace(body[end:])
+	if len(rest) == 0 || rest[0] != ':' {
+		return "", nil, errors.New("no value")
+	}
+	text = trimSpace(rest[1:])
+	if more := afterValue(text); len(more) > 0 {
+		return "", nil, errors.New("more than one type")
+	}
+	return kind, text, nil
 }
 
-func trimSpace(b []byte) []byte { return bytes.Trim(b, " \t\r\n") }
+// kindOf is the type that a name stands for; empty if it is none.
+func kindOf(name []byte) string {
+	switch string(name) {
+	case "S":
+		return "S"
+	case "N":
+		return "N"
+	case "B":
+		return "B"
+	case "M":
+		return "M"
+	case "L":
+		return "L"
+	case "BOOL":
+		return "BOOL"
+	case "NULL":
+		return "NULL"
+	case "SS":
+		return "SS"
+	case "NS":
+		return "NS"
+	case "BS":
+		return "BS"
+	}
+	return ""
+}
+
+func trimSpace(b []byte) []byte {
+	for len(b) > 0 && isSpace(b[0]) {
+		b = b[1:]
+	}
+	for len(b) > 0 && isSpace(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // afterValue returns what follows the first JSON value in b, which is known to be valid JSON members: a
 // second member means that the typed value names two types.

@@ -197,13 +197,13 @@ func TestItemTakesWhatLooksStrange(t *testing.T) {
 // Any number of different names is decoded, and only a bounded part of them is remembered.
 func TestDecoderBoundsNames(t *testing.T) {
 	d := NewDecoder(pkOnly)
-	for i := range maxNames + 100 {
+	for i := range maxTexts + 100 {
 		name := fmt.Sprintf("name-%d", i)
 		item, err := d.Item([]byte(`{"` + name + `":{"S":"1"}}`))
 		require.NoError(t, err)
 		require.Equal(t, name, item.Attributes[0].Name)
 	}
-	require.Equal(t, maxNames, len(d.names))
+	require.Equal(t, maxTexts, len(d.names))
 
 	long := strings.Repeat("n", 64<<10)
 	d = NewDecoder(pkOnly)
@@ -241,6 +241,9 @@ func FuzzItem(f *testing.F) {
 		item, err := d.Item(raw)
 		require.Equal(t, before, raw)
 		require.Equal(t, plainItem(raw), err == nil, "%q: %v", raw, err)
+		full, fullErr := d.full(raw, []Attribute{})
+		require.Equal(t, fullErr, err)
+		require.Equal(t, full, item)
 		if err != nil {
 			requireReason(t, err, Undecodable)
 			return // refused

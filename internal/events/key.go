@@ -79,6 +79,9 @@ func (a KeyAttribute) appendCanonical(b, value []byte) ([]byte, error) {
 		// It is escaped no more than JSON demands, for it is not at all.
 		return append(append(append(b, `{"S":`...), text...), '}'), nil
 	}
+	if a.Type == "N" && isPlainInteger(text) {
+		return append(append(append(b, `{"N":`...), text...), '}'), nil
+	}
 	plain, err := jsontext.AppendUnquote(nil, text)
 	if err != nil {
 		return nil, mismatch("key attribute %s is not a JSON string", a.Name)

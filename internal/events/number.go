@@ -44,6 +44,15 @@ func canonicalNumber(text string) (string, error) {
 	}
 }
 
+// isPlainInteger reports whether quoted is the JSON string of an integer that is its own canonical text, which most are.
+func isPlainInteger(quoted []byte) bool {
+	if len(quoted) < 3 || len(quoted) > 2+maxDigits || quoted[0] != '"' || quoted[1] == '0' {
+		return false
+	}
+	_, ok := fixedDigits(quoted[1 : len(quoted)-1])
+	return ok
+}
+
 // splitNumber cuts text into sign, significant digits without outer zeros, and the exponent of the last one.
 func splitNumber(text string) (sign, digits string, exponent int, err error) {
 	rest := text

@@ -1,7 +1,6 @@
 package events
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -99,15 +98,24 @@ func Encode(e Event) Record {
 // Record decodes what Encode or an application's own client wrote. The event shares the record's memory.
 // Errors are of type *Invalid.
 func (d *Decoder) Record(r Record) (Event, error) {
+	h := meaningful(r.Headers)
+	if e, ok := d.written(r, h); ok {
+		return e, nil
+	}
+	return d.record(r, h)
+}
+
+// record is Record for any record.
+func (d *Decoder) record(r Record, h headers) (Event, error) {
 	key, err := d.Key(r.Key)
 	if err != nil {
 		return Event{}, err
 	}
 	e := Event{Key: key}
-	if e.Op, err = opOf(r); err != nil {
+	if e.Op, err = h.op(r.Value); err != nil {
 		return Event{}, err
 	}
-	if err := headers(&e, r); err != nil {
+	if err := h.decode(d, &e); err != nil {
 		return Event{}, err
 	}
 	if e.Op != Write {
@@ -125,19 +133,60 @@ func (d *Decoder) Record(r Record) (Event, error) {
 	return e, nil
 }
 
-// opOf reads the operation: the header if there is one, else what the value says. The two must agree.
-func opOf(r Record) (Op, error) {
+// written is record for a write whose key is the canonical one of its item: such a key needs no decoding. It reports false
+// for everything else, and if anything is wrong.
+func (d *Decoder) written(r Record, h headers) (e Event, ok bool) {
+	if op, err := h.op(r.Value); err != nil || op != Write {
+		return Event{}, false
+	}
+	item, err := d.Item(r.Value)
+	if err != nil {
+		return Event{}, false
+	}
+	if d.key, err = d.schema.appendKey(d.key[:0], item); err != nil || string(d.key) != string(r.Key) {
+		return Event{}, false
+	}
+	e = Event{Key: Key(d.key), Op: Write, Item: item}
+	return e, h.decode(d, &e) == nil
+}
+
+// headers are the values of the headers that mean something, each of the last one of its name; nil when there is none.
+type headers struct{ operation, version, position, time, source []byte }
+
+func meaningful(all []Header) (h headers) {
+	for _, one := range all {
+		value := one.Value
+		if value == nil {
+			value = []byte{}
+		}
+		switch one.Key {
+		case HeaderOp:
+			h.operation = value
+		case HeaderVersion:
+			h.version = value
+		case HeaderPosition:
+			h.position = value
+		case HeaderTime:
+			h.time = value
+		case HeaderSource:
+			h.source = value
+		}
+	}
+	return h
+}
+
+// op reads the operation: the header if there is one, else what the value says. The two must agree.
+func (h headers) op(value []byte) (Op, error) {
 	// Some clients cannot send null. Four bytes of JSON null mean the same, and are not an item.
-	null := len(r.Value) == 0 || bytes.Equal(r.Value, []byte("null"))
-	name, ok := r.header(HeaderOp)
+	null := len(value) == 0 || string(value) == "null"
 	switch {
-	case !ok && null:
+	case h.operation == nil && null:
 		return Delete, nil
-	case !ok:
+	case h.operation == nil:
 		return Write, nil
 	}
-	for op, n := range opNames {
-		if n == "" || n != string(name) {
+	for op, name := range opNames {
+		if name == "" || name != string(h.operation) {
 			continue // the next name
 		}
 		if (Op(op) == Write) == null {
@@ -145,31 +194,34 @@ func opOf(r Record) (Op, error) {
 		}
 		return Op(op), nil
 	}
-	return 0, undecodable(fmt.Sprintf("op %q is not write, delete or tombstone", name), nil)
+	return 0, undecodable(fmt.Sprintf("op %q is not write, delete or tombstone", h.operation), nil)
 }
 
-func headers(e *Event, r Record) error {
-	if text, ok := r.Header(HeaderVersion); ok {
-		v, err := ParseVersion(text)
+// decode puts what the headers say beside the operation into the event.
+func (h headers) decode(d *Decoder, e *Event) error {
+	if h.version != nil {
+		v, err := parseVersion(h.version)
 		if err != nil {
 			return undecodable("header version", err)
 		}
 		e.Version = v
 	}
-	if text, ok := r.Header(HeaderPosition); ok {
-		n, err := strconv.ParseUint(text, 10, 64)
+	if h.position != nil {
+		n, err := strconv.ParseUint(string(h.position), 10, 64)
 		if err != nil {
 			return undecodable("header position is not an unsigned integer", errors.Unwrap(err))
 		}
 		e.Position = PositionAt(n)
 	}
-	if text, ok := r.Header(HeaderTime); ok {
-		ms, err := strconv.ParseInt(text, 10, 64)
+	if h.time != nil {
+		ms, err := strconv.ParseInt(string(h.time), 10, 64)
 		if err != nil {
 			return undecodable("header time is not a number of milliseconds", errors.Unwrap(err))
 		}
 		e.Time = time.UnixMilli(ms).UTC()
 	}
-	e.Source, _ = r.Header(HeaderSource)
+	if h.source != nil {
+		e.Source = d.sources.known(h.source)
+	}
 	return nil
 }

@@ -42,7 +42,10 @@ func TestRecordRoundTrip(t *testing.T) {
 		got, err := d.Record(r)
 		require.NoError(t, err)
 		require.Equal(t, e, got)
+		usual, ok := d.written(r, meaningful(r.Headers))
+		require.Equal(t, e.Op == Write, ok, "the short way is for writes, and takes all of ours")
 		if e.Op == Write {
+			require.Equal(t, e, usual)
 			require.Equal(t, string(e.Item.Raw), string(r.Value), "byte for byte")
 		}
 	})
@@ -164,6 +167,9 @@ func FuzzRecord(f *testing.F) {
 			}
 		}
 		e, err := d.Record(r)
+		slow, slowErr := d.record(r, meaningful(r.Headers))
+		require.Equal(t, slow, e)
+		require.Equal(t, slowErr, err)
 		if err != nil {
 			_, ok := errors.AsType[*Invalid](err)
 			require.True(t, ok, "%v", err)

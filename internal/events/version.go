@@ -30,7 +30,7 @@ func ParsePosition(digits string) (Position, error) {
 	if digits == "" || len(digits) > positionWidth || strings.Trim(digits, "0123456789") != "" {
 		return "", fmt.Errorf("position %q is not a number of 1 to %d digits", digits, positionWidth)
 	}
-	return Position(strings.Repeat("0", positionWidth-len(digits)) + digits), nil
+	return zeros[:positionWidth-len(digits)] + Position(digits), nil
 }
 
 // PositionAt is the position of a Kafka offset or of any other unsigned integer.
@@ -104,30 +104,37 @@ func (v Version) Append(b []byte) []byte {
 }
 
 // ParseVersion reads what String wrote, and nothing else.
-func ParseVersion(text string) (Version, error) {
-	bad := func() (Version, error) { return Version{}, errors.New("not a version: " + strconv.Quote(text)) }
+func ParseVersion(text string) (Version, error) { return parseVersion([]byte(text)) }
+
+func parseVersion(text []byte) (Version, error) {
+	bad := func() (Version, error) { return Version{}, errors.New("not a version: " + strconv.Quote(string(text))) }
 	if len(text) != versionLen || text[6] != '.' || text[8] != '.' || text[49] != '.' {
 		return bad()
 	}
-	generation, err1 := fixedDigits(text[:6])
-	class, err2 := fixedDigits(text[7:8])
-	position, err3 := ParsePosition(text[9:49])
-	rerun, err4 := fixedDigits(text[50:])
-	if errors.Join(err1, err2, err3, err4) != nil || generation == 0 || class > 1 {
+	generation, ok1 := fixedDigits(text[:6])
+	class, ok2 := fixedDigits(text[7:8])
+	_, ok3 := fixedDigits(text[9:49])
+	rerun, ok4 := fixedDigits(text[50:])
+	if !ok1 || !ok2 || !ok3 || !ok4 || generation == 0 || class > 1 {
 		return bad()
 	}
-	if Class(class) == Snapshot {
-		if position != zeros {
-			return bad()
-		}
-		position = ""
+	v := Version{Generation: generation, Class: Class(class), Rerun: uint16(rerun)}
+	switch position := text[9:49]; {
+	case v.Class == Live:
+		v.Position = Position(position)
+	case string(position) != string(zeros):
+		return bad()
 	}
-	return Version{Generation: uint32(generation), Class: Class(class), Position: position, Rerun: uint16(rerun)}, nil
+	return v, nil
 }
 
-func fixedDigits(s string) (uint64, error) {
-	if strings.Trim(s, "0123456789") != "" {
-		return 0, strconv.ErrSyntax
+// fixedDigits reports whether the text has nothing but digits; n is their number if they are at most nine.
+func fixedDigits(text []byte) (n uint32, ok bool) {
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + uint32(c-'0')
 	}
-	return strconv.ParseUint(s, 10, 32)
+	return n, true
 }

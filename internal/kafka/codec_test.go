@@ -119,12 +119,9 @@ func FuzzRecordSet(f *testing.F) {
 		var wire bytes.Buffer
 		_, err := set.WriteTo(&wire)
 		require.NoError(t, err)
-		var back protocol.RecordSet
-		_, err = back.ReadFrom(&wire)
-		require.NoError(t, err)
 		id := events.TopicPartition{Topic: "x", Partition: 3}
 		d := decoding{from: id, room: 1 << 30, aborted: newAborted(nil)}
-		require.NoError(t, d.read(back.Records))
+		require.NoError(t, d.read(wire.Bytes()[4:])) // behind its length
 		require.Len(t, d.batch.Records, len(records))
 		require.EqualValues(t, len(records), d.batch.Next)
 		for i, r := range d.batch.Records {

@@ -41,13 +41,14 @@ func (c *Client) fetch(
 		return apply.Batch{}, false, classify(err, what)
 	}
 	d := decoding{
-		batch: apply.Batch{Next: offset, End: answer.HighWatermark},
-		from:  from, room: room, aborted: newAborted(answer.AbortedTransactions),
+		batch: apply.Batch{Next: offset, End: answer.end},
+		from:  from, room: room, aborted: newAborted(answer.aborted),
 	}
-	if answer.RecordSet.Records == nil {
+	defer answer.release()
+	if len(answer.records) == 0 {
 		return d.batch, true, nil
 	}
-	if err := d.read(answer.RecordSet.Records); err != nil {
+	if err := d.read(answer.records); err != nil {
 		return apply.Batch{}, false, classify(err, what)
 	}
 	grows.learn(asked, maxBytes, room-d.room, d.room <= 0)
@@ -59,12 +60,11 @@ func (c *Client) expansion(topic string) *expansion {
 	return e.(*expansion)
 }
 
-// fetchOnce makes one request for one partition. It does what kafka-go's own Fetch does, but that hides which
-// transactions were aborted.
+// fetchOnce makes one request for one partition.
 func (c *Client) fetchOnce(
 	ctx context.Context, from events.TopicPartition, offset int64, maxBytes int32, isolation kafkago.IsolationLevel,
-) (*fetch.ResponsePartition, error) {
-	message, err := c.transport.RoundTrip(ctx, c.client.Addr, &fetch.Request{
+) (*fetched, error) {
+	message, err := c.transport.RoundTrip(ctx, c.client.Addr, &fetching{clientID: c.options.ClientID, Request: fetch.Request{
 		ReplicaID: -1, MaxWaitTime: int32(min(fetchWait, c.options.RequestTimeout/2).Milliseconds()), MinBytes: 1, MaxBytes: maxBytes,
 		IsolationLevel: int8(isolation), SessionID: -1, SessionEpoch: -1,
 		Topics: []fetch.RequestTopic{{
@@ -73,22 +73,17 @@ func (c *Client) fetchOnce(
 				Partition: int32(from.Partition), CurrentLeaderEpoch: -1, FetchOffset: offset, LogStartOffset: -1, PartitionMaxBytes: maxBytes,
 			}},
 		}},
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}
-	response, ok := message.(*fetch.Response)
+	answer, ok := message.(*fetched)
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("an answer of type %T", message)
-	case response.ErrorCode != 0:
-		return nil, kafkago.Error(response.ErrorCode)
-	case len(response.Topics) != 1 || len(response.Topics[0].Partitions) != 1:
-		return nil, errors.New("an answer without the partition") // a broker's quota answers so
-	}
-	answer := &response.Topics[0].Partitions[0]
-	if answer.ErrorCode != 0 {
-		return nil, kafkago.Error(answer.ErrorCode)
+	case answer.code != 0:
+		answer.release()
+		return nil, kafkago.Error(answer.code)
 	}
 	return answer, nil
 }
