@@ -47,6 +47,7 @@ type sample struct {
 	CPU    float64 `json:"cpu_us_per_row"`
 	Allocs float64 `json:"allocs_per_row"`
 	Bytes  float64 `json:"bytes_per_row"`
+	Host   float64 `json:"host_cpu_us_per_row"` // of endpoint and broker
 }
 
 func (c cost) by(rows int) sample {

@@ -21,13 +21,18 @@ type host struct {
 	Rows    int           `default:"60000"`
 	Cities  string        `default:"testdata/cities.jsonl.gz"`
 	Latency time.Duration `help:"Before each answer of the endpoint."`
+
+	core string // that it is held on; empty is any
 }
 
 // hosted is where they are; it is the host's first line.
 type hosted struct{ Broker, Endpoint string }
 
-// arrived answers each line that the host reads, which also forgets what had arrived.
-type arrived struct{ Distinct, Writes int }
+// arrived answers each line that the host reads, which also forgets what had arrived. CPU is the host's own so far.
+type arrived struct {
+	Distinct, Writes int
+	CPU              time.Duration
+}
 
 // Run serves until its input ends.
 func (h *host) Run(_ context.Context, in io.Reader, out io.Writer) (err error) {
@@ -52,6 +57,7 @@ func (h *host) Run(_ context.Context, in io.Reader, out io.Writer) (err error) {
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		var a arrived
 		a.Distinct, a.Writes = s.Arrived()
+		a.CPU = processor()
 		s.Reset()
 		if err := encoder.Encode(a); err != nil {
 			return err
@@ -73,7 +79,11 @@ func startHost(h host) (*hostProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &hostProcess{command: exec.Command(self, "host", "--cities", h.Cities, "--rows", fmt.Sprint(h.Rows), "--latency", h.Latency.String())}
+	command := []string{self, "host", "--cities", h.Cities, "--rows", fmt.Sprint(h.Rows), "--latency", h.Latency.String()}
+	if h.core != "" {
+		command = append([]string{"taskset", "--cpu-list", h.core}, command...)
+	}
+	p := &hostProcess{command: exec.Command(command[0], command[1:]...)}
 	p.command.Stderr = os.Stderr
 	p.command.Env = append(os.Environ(), "GOGC=400") // it has few objects that live long, and time that the workers miss
 	if p.in, err = p.command.StdinPipe(); err != nil {

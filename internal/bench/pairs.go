@@ -68,6 +68,7 @@ type pairsCommand struct {
 	Pair   []string `help:"Only these pairs: control, apply-live, apply-snapshot, snapshot, capture."`
 	Cities string   `default:"testdata/cities.jsonl.gz" help:"Where the rows come from."`
 	Ours   bool     `help:"Only our side, which is the bare one too then."`
+	Apart  bool     `help:"Hold the client on one core and endpoint and broker on another (Linux, with taskset)."`
 	Format string   `enum:"text,markdown,json,go" default:"text" help:"text, markdown (for docs/PERFORMANCE.md), json (each round), or go (for benchstat)."`
 	Flames string   `help:"Directory for a flame graph of each path, and the profile that it shows: one more run of ours."`
 }
@@ -80,6 +81,11 @@ func (c *pairsCommand) Run(ctx context.Context, out io.Writer) error {
 	pairs, err := choose(c.Pair)
 	if err != nil {
 		return err
+	}
+	if c.Apart {
+		if err := stayOn(clientCore); err != nil {
+			return err
+		}
 	}
 	rows, err := readCities(c.Cities, c.Rows)
 	if err != nil {
@@ -111,7 +117,11 @@ const patience = 5 * time.Minute
 
 // measure runs a pair on parts of its own: a round that is not counted, then the rounds. Who begins changes with each.
 func (c *pairsCommand) measure(ctx context.Context, p pair, rows cities) (r result, err error) {
-	parts, err := openParts(rows, host{Rows: c.Rows, Cities: c.Cities})
+	h := host{Rows: c.Rows, Cities: c.Cities}
+	if c.Apart {
+		h.core = hostCore
+	}
+	parts, err := openParts(rows, h)
 	if err != nil {
 		return r, err
 	}
@@ -122,7 +132,7 @@ func (c *pairsCommand) measure(ctx context.Context, p pair, rows cities) (r resu
 	}
 	var counted []round
 	for i := range c.Rounds + 1 {
-		at, err := c.round(ctx, ours, bare, i%2 == 1)
+		at, err := c.round(ctx, parts, ours, bare, i%2 == 1)
 		if err != nil {
 			return r, err
 		}
@@ -132,44 +142,54 @@ func (c *pairsCommand) measure(ctx context.Context, p pair, rows cities) (r resu
 		fmt.Fprintf(os.Stderr, "%s %d/%d: ours %.0f, bare %.0f rows/s\n", p.name, i, c.Rounds, at.Ours.Rate, at.Bare.Rate)
 	}
 	if c.Flames != "" && p.target > 0 {
-		if err := c.flame(ctx, p, ours); err != nil {
+		if err := c.flame(ctx, parts, p, ours); err != nil {
 			return r, err
 		}
 	}
 	return summarize(p, len(rows), counted), nil
 }
 
-func (c *pairsCommand) round(ctx context.Context, ours, bare side, bareFirst bool) (at round, err error) {
+func (c *pairsCommand) round(ctx context.Context, parts *parts, ours, bare side, bareFirst bool) (at round, err error) {
 	if c.Ours {
-		at.Ours, err = c.sample(ctx, "ours", ours)
+		at.Ours, err = c.sample(ctx, parts, "ours", ours)
 		at.Bare = at.Ours
 		return at, err
 	}
 	if bareFirst {
-		if at.Bare, err = c.sample(ctx, "bare", bare); err != nil {
+		if at.Bare, err = c.sample(ctx, parts, "bare", bare); err != nil {
 			return at, err
 		}
 	}
-	if at.Ours, err = c.sample(ctx, "ours", ours); err != nil || bareFirst {
+	if at.Ours, err = c.sample(ctx, parts, "ours", ours); err != nil || bareFirst {
 		return at, err
 	}
-	at.Bare, err = c.sample(ctx, "bare", bare)
+	at.Bare, err = c.sample(ctx, parts, "bare", bare)
 	return at, err
 }
 
-func (c *pairsCommand) sample(ctx context.Context, name string, s side) (sample, error) {
+func (c *pairsCommand) sample(ctx context.Context, parts *parts, name string, s side) (sample, error) {
 	runtime.GC() // what the run before left is not this one's
+	before, err := parts.arrived()
+	if err != nil {
+		return sample{}, err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not done after %s", patience))
 	defer cancel()
 	spent, err := s(ctx)
 	if err != nil {
 		return sample{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return spent.by(c.Rows), nil
+	after, err := parts.arrived()
+	if err != nil {
+		return sample{}, err
+	}
+	by := spent.by(c.Rows)
+	by.Host = float64((after.CPU - before.CPU).Microseconds()) / float64(c.Rows)
+	return by, nil
 }
 
 // flame draws where the processor time of one more run goes.
-func (c *pairsCommand) flame(ctx context.Context, p pair, ours side) error {
+func (c *pairsCommand) flame(ctx context.Context, parts *parts, p pair, ours side) error {
 	if err := os.MkdirAll(c.Flames, 0o755); err != nil {
 		return err
 	}
@@ -177,7 +197,7 @@ func (c *pairsCommand) flame(ctx context.Context, p pair, ours side) error {
 	if err := pprof.StartCPUProfile(&profile); err != nil {
 		return err
 	}
-	_, err := c.sample(ctx, "ours", ours)
+	_, err := c.sample(ctx, parts, "ours", ours)
 	pprof.StopCPUProfile()
 	if err != nil {
 		return err

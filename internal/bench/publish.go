@@ -7,6 +7,8 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/compress"
+	"github.com/segmentio/kafka-go/compress/zstd"
 
 	"github.com/crossfadedb/crossfade/internal/events"
 )
@@ -26,12 +28,19 @@ func (p *parts) writer(topic string) *kafkago.Writer {
 	}
 }
 
+// stock is kafka-go's zstd as it comes.
+var stock = &zstd.Codec{}
+
 // barePublish times a bare loop that writes to a topic of its own.
 func (p *parts) barePublish(ctx context.Context, loop func(context.Context, *kafkago.Writer) error) (cost, error) {
 	m, err := p.migration(ctx)
 	if err != nil {
 		return cost{}, err
 	}
+	// Package kafka has put a codec of its own into the place of kafka-go's.
+	ours := compress.Codecs[compress.Zstd]
+	compress.Codecs[compress.Zstd] = stock
+	defer func() { compress.Codecs[compress.Zstd] = ours }()
 	w := p.writer(m.topics.Snapshot)
 	spent := meter()
 	err = loop(ctx, w)

@@ -67,6 +67,7 @@ func medians(rounds []round, side func(round) sample) sample {
 		CPU:    median(func(s sample) float64 { return s.CPU }),
 		Allocs: median(func(s sample) float64 { return s.Allocs }),
 		Bytes:  median(func(s sample) float64 { return s.Bytes }),
+		Host:   median(func(s sample) float64 { return s.Host }),
 	}
 }
 
@@ -91,11 +92,11 @@ func (r result) verdict() string {
 // table prints the results for a person.
 func table(out io.Writer, results []result) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "pair\trows\tours, rows/s\tbare, rows/s\tours/bare\tmin..max\tat least\tCPU µs/row\tbare\tallocs/row\tbare\tB/row\tbare\t")
+	fmt.Fprintln(w, "pair\trows\tours, rows/s\tbare, rows/s\tours/bare\tmin..max\tat least\tCPU µs/row\tbare\tallocs/row\tbare\tB/row\tbare\thost's CPU\tbare\t")
 	for _, r := range results {
-		fmt.Fprintf(w, "%s\t%d\t%.0f\t%.0f\t%.2f\t%.2f..%.2f\t%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.0f\t%.0f\t\n",
+		fmt.Fprintf(w, "%s\t%d\t%.0f\t%.0f\t%.2f\t%.2f..%.2f\t%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.0f\t%.0f\t%.1f\t%.1f\t\n",
 			r.Pair, r.Rows, r.Ours.Rate, r.Bare.Rate, r.Ratio.Median, r.Ratio.Min, r.Ratio.Max, r.target(),
-			r.Ours.CPU, r.Bare.CPU, r.Ours.Allocs, r.Bare.Allocs, r.Ours.Bytes, r.Bare.Bytes)
+			r.Ours.CPU, r.Bare.CPU, r.Ours.Allocs, r.Bare.Allocs, r.Ours.Bytes, r.Bare.Bytes, r.Ours.Host, r.Bare.Host)
 	}
 	return w.Flush()
 }
@@ -108,10 +109,10 @@ func markdown(out io.Writer, results []result) error {
 		fmt.Fprintf(&b, "| %s | %s | **%.2f** | %.2f – %.2f | %s | %.0f | %.0f |\n",
 			r.Pair, r.target(), r.Ratio.Median, r.Ratio.Min, r.Ratio.Max, r.verdict(), r.Ours.Rate, r.Bare.Rate)
 	}
-	b.WriteString("\n| path, for each row | CPU µs, ours | bare | allocations, ours | bare | bytes allocated, ours | bare |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n| path, for each row | CPU µs, ours | bare | allocations, ours | bare | bytes allocated, ours | bare | CPU µs of the services, ours | bare |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range results {
-		fmt.Fprintf(&b, "| %s | %.1f | %.1f | %.1f | %.1f | %.0f | %.0f |\n",
-			r.Pair, r.Ours.CPU, r.Bare.CPU, r.Ours.Allocs, r.Bare.Allocs, r.Ours.Bytes, r.Bare.Bytes)
+		fmt.Fprintf(&b, "| %s | %.1f | %.1f | %.1f | %.1f | %.0f | %.0f | %.1f | %.1f |\n",
+			r.Pair, r.Ours.CPU, r.Bare.CPU, r.Ours.Allocs, r.Bare.Allocs, r.Ours.Bytes, r.Bare.Bytes, r.Ours.Host, r.Bare.Host)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

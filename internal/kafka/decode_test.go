@@ -19,11 +19,7 @@ import (
 
 // batchOf is a batch of records as kafka-go writes it.
 func batchOf(t require.TestingT, compression protocol.Attributes, records ...events.Record) []byte {
-	var wire bytes.Buffer
-	set := protocol.RecordSet{Version: 2, Attributes: compression, Records: newRecordReader(records)}
-	_, err := set.WriteTo(&wire)
-	require.NoError(t, err)
-	return wire.Bytes()[4:] // behind its length
+	return kafkasOwn(t, compression, records, time.Now())[lead:]
 }
 
 // seal puts the right checksum into a batch that was changed.

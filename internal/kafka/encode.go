@@ -2,52 +2,119 @@ package kafka
 
 import (
 	"bytes"
-	"io"
+	"encoding/binary"
+	"hash/crc32"
+	"sync"
+	"time"
 
-	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/compress"
 
 	"github.com/crossfadedb/crossfade/internal/events"
 )
 
-// recordReader hands records to kafka-go, which encodes each before it asks for the next one: a single
-// kafkago.Record serves for all of them.
-type recordReader struct {
-	records    []events.Record
-	record     kafkago.Record
-	key, value payload
-	headers    []kafkago.Header
+// batch is the record batch of one produce request. kafka-go would encode it too, at several calls of an interface for
+// each record.
+type batch struct {
+	records []byte // before compression
+	wire    bytes.Buffer
 }
 
-var _ kafkago.RecordReader = (*recordReader)(nil)
+// batches are kept for the next requests: at most as many as there are requests at once, each of maxProduceBytes.
+var batches = sync.Pool{New: func() any { return new(batch) }}
 
-func newRecordReader(records []events.Record) *recordReader { return &recordReader{records: records} }
+// lead is the length of all batches, which comes before them in a request; here there is one. For the layout see decode.
+const lead = 4
 
-// ReadRecord implements kafkago.RecordReader.
-func (r *recordReader) ReadRecord() (*kafkago.Record, error) {
-	if len(r.records) == 0 {
-		return nil, io.EOF
+// head is what the batches of a producer without transactions have in common.
+var head = func() (h [lead + batchRecords]byte) {
+	for _, none := range [][2]int{{batchLength + 4, batchMagic}, {batchProducer, batchCount}} { // leader epoch; producer's id, epoch, sequence
+		for i := none[0]; i < none[1]; i++ {
+			h[lead+i] = 0xff
+		}
 	}
-	next := &r.records[0]
-	r.records = r.records[1:]
-	r.headers = r.headers[:0]
-	for _, h := range next.Headers {
-		r.headers = append(r.headers, kafkago.Header{Key: h.Key, Value: h.Value})
+	h[lead+batchMagic] = 2
+	return h
+}()
+
+// encode makes the wire form of records, of which there is at least one, with the time now for all of them. It is valid
+// until the next call.
+func (b *batch) encode(records []events.Record, compression compress.Compression, now time.Time) ([]byte, error) {
+	b.records = b.records[:0]
+	for i := range records {
+		b.records = appendRecord(b.records, &records[i], i)
 	}
-	r.record = kafkago.Record{Key: r.key.of(next.Key), Value: r.value.of(next.Value), Headers: r.headers}
-	return &r.record, nil
+	b.wire.Reset()
+	b.wire.Write(head[:])
+	if err := b.compress(compression); err != nil {
+		return nil, err
+	}
+	wire := b.wire.Bytes()
+	binary.BigEndian.PutUint32(wire, uint32(len(wire)-lead))
+	only := wire[lead:]
+	binary.BigEndian.PutUint32(only[batchLength:], uint32(len(only)-batchLength-4))
+	only[batchChecked+1] = byte(compression) & 0x7 // the attributes
+	binary.BigEndian.PutUint32(only[batchLastAt:], uint32(len(records)-1))
+	binary.BigEndian.PutUint64(only[batchTime:], uint64(now.UnixMilli()))
+	binary.BigEndian.PutUint64(only[batchMaxTime:], uint64(now.UnixMilli()))
+	binary.BigEndian.PutUint32(only[batchCount:], uint32(len(records)))
+	binary.BigEndian.PutUint32(only[batchChecksum:], crc32.Checksum(only[batchChecked:], castagnoli))
+	return wire, nil
 }
 
-// payload is kafkago.Bytes over memory that is not its own.
-type payload struct{ bytes.Reader }
-
-// Close implements kafkago.Bytes.
-func (p *payload) Close() error { return nil }
-
-// of returns p, reading b; nil, which is null on the wire, if b is nil.
-func (p *payload) of(b []byte) kafkago.Bytes {
-	if b == nil {
+func (b *batch) compress(compression compress.Compression) error {
+	codec := compression.Codec()
+	if codec == nil {
+		b.wire.Write(b.records)
 		return nil
 	}
-	p.Reset(b)
-	return p
+	w := codec.NewWriter(&b.wire)
+	if _, err := w.Write(b.records); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// appendRecord appends one record of a batch, the nth from 0.
+// https://kafka.apache.org/documentation/#record
+func appendRecord(b []byte, r *events.Record, n int) []byte {
+	size := 2 + sizeOfVarint(n) + sizeOfBytes(r.Key) + sizeOfBytes(r.Value) + sizeOfVarint(len(r.Headers))
+	for _, h := range r.Headers {
+		size += sizeOfVarint(len(h.Key)) + len(h.Key) + sizeOfBytes(h.Value)
+	}
+	b = binary.AppendVarint(b, int64(size))
+	b = append(b, 0, 0) // no attributes; the time is that of the first
+	b = binary.AppendVarint(b, int64(n))
+	b = appendBytes(b, r.Key)
+	b = appendBytes(b, r.Value)
+	b = binary.AppendVarint(b, int64(len(r.Headers)))
+	for _, h := range r.Headers {
+		b = append(binary.AppendVarint(b, int64(len(h.Key))), h.Key...)
+		b = appendBytes(b, h.Value)
+	}
+	return b
+}
+
+// appendBytes appends value behind its length, which is -1 for null.
+func appendBytes(b, value []byte) []byte {
+	if value == nil {
+		return binary.AppendVarint(b, -1)
+	}
+	return append(binary.AppendVarint(b, int64(len(value))), value...)
+}
+
+func sizeOfBytes(value []byte) int {
+	if value == nil {
+		return 1
+	}
+	return sizeOfVarint(len(value)) + len(value)
+}
+
+// sizeOfVarint is for numbers that are not negative.
+func sizeOfVarint(n int) int {
+	size := 1
+	for n >= 1<<6 {
+		n >>= 7
+		size++
+	}
+	return size
 }

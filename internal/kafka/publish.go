@@ -1,12 +1,14 @@
 package kafka
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -117,15 +119,18 @@ func (c *Client) produceOnce(
 	if len(records) == 1 {
 		what = fmt.Sprintf("append a record of about %d bytes to %s", records[0].Size(), to)
 	}
-	response, err := c.client.Produce(ctx, &kafkago.ProduceRequest{
-		Topic: to.Topic, Partition: to.Partition, RequiredAcks: kafkago.RequireAll,
-		// A request that was given up may still be read by the connection's goroutine while the next try is under
-		// way, so each try has a reader of its own.
-		Compression: compression, Records: newRecordReader(records),
+	b := batches.Get().(*batch)
+	wire, err := b.encode(records, compression, time.Now())
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	response, err := c.client.RawProduce(ctx, &kafkago.RawProduceRequest{
+		Topic: to.Topic, Partition: to.Partition, RequiredAcks: kafkago.RequireAll, RawRecords: protocol.RawRecordSet{Reader: bytes.NewReader(wire)},
 	})
 	if err != nil {
-		return classify(err, what)
+		return classify(err, what) // the connection's goroutine may still read a request that was given up: its batch is not kept
 	}
+	batches.Put(b)
 	if response.Error != nil {
 		return classify(response.Error, what)
 	}

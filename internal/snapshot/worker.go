@@ -178,14 +178,26 @@ func (w *Worker) publish(ctx context.Context, segment int, page Page) error {
 			return err
 		}
 	}
-	version := events.Version{Generation: w.Generation, Class: events.Snapshot}
-	records := make([]events.Record, len(page.Rows))
-	for i, row := range page.Rows {
-		records[i] = events.Encode(events.Event{
-			Key: row.Key, Op: events.Write, Version: version, Item: events.Item{Raw: row.Item}, Source: where,
-		})
-	}
+	records := w.records(page.Rows, where)
 	return fault.Do(ctx, w.retrying("publish"), func(ctx context.Context) error { return w.Publish(ctx, records) })
+}
+
+// records are those of the rows. They differ in nothing but key and value, and share the rest.
+func (w *Worker) records(rows []Row, where string) []events.Record {
+	common := events.Encode(events.Event{Op: events.Write, Version: events.Version{Generation: w.Generation, Class: events.Snapshot}, Source: where})
+	size := 0
+	for _, row := range rows {
+		size += len(row.Key)
+	}
+	keys := make([]byte, 0, size)
+	records := make([]events.Record, len(rows))
+	for i, row := range rows {
+		from := len(keys)
+		keys = append(keys, row.Key...)
+		records[i] = common
+		records[i].Key, records[i].Value = keys[from:len(keys):len(keys)], row.Item
+	}
+	return records
 }
 
 func (w *Worker) write(ctx context.Context, facts ...checkpoint.SegmentFact) error {
