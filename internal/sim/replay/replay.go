@@ -37,14 +37,14 @@ func (s story) String() string {
 		s.seed, s.schedule, words, bytes.Count(s.text, []byte("\n")), s.requests(), s.digest())
 }
 
-// run plays what the flags say, and returns how many seeds broke a promise or did not repeat.
+// run plays what the flags say, and returns how many plays broke a promise or did not repeat.
 func (c *command) run(ctx context.Context, out io.Writer) (failures int, err error) {
 	h, err := newHost(ctx, c.Root)
 	if err != nil {
 		return 0, err
 	}
 	fmt.Fprintf(out, "program %.4x, built by %s\n", h.digest, runtime.Version())
-	began, done := time.Now(), sync.Mutex{}
+	began, played, reporting := time.Now(), 0, sync.Mutex{}
 	plays, ctx := errgroup.WithContext(ctx)
 	plays.SetLimit(c.Parallel)
 	for seed := c.Seed; seed < c.Seed+c.Seeds; seed++ {
@@ -54,21 +54,29 @@ func (c *command) run(ctx context.Context, out io.Writer) (failures int, err err
 				if err != nil {
 					return fmt.Errorf("seed %d, schedule %d: %w", seed, schedule, err)
 				}
-				done.Lock()
-				defer done.Unlock()
+				reporting.Lock()
+				defer reporting.Unlock()
 				if !s.kept || !same {
 					failures++
 				}
 				c.report(out, s, same)
+				if played++; played%100 == 0 {
+					fmt.Fprintf(out, "%d played in %s, %d failures\n", played, time.Since(began).Round(time.Second), failures)
+				}
 				return nil
 			})
 		}
 	}
 	err = plays.Wait()
-	fmt.Fprintf(out, "%d seeds, %d schedules of each, %d times each, in %s: %d failures\n",
-		c.Seeds, c.Schedules, c.Times, time.Since(began).Round(time.Second), failures)
+	if !c.single() { // whose output is the same each time
+		fmt.Fprintf(out, "%d seeds with %d schedules each, %d times each, in %s: %d failures\n",
+			c.Seeds, c.Schedules, c.Times, time.Since(began).Round(time.Second), failures)
+	}
 	return failures, err
 }
+
+// single reports whether a story is to be told.
+func (c *command) single() bool { return c.Seeds == 1 && c.Schedules == 1 }
 
 // play plays one seed as often as it is to be played, and reports whether it told the same each time.
 func (c *command) play(ctx context.Context, h *host, seed, schedule uint64) (first story, same bool, err error) {
@@ -95,18 +103,17 @@ func (c *command) report(out io.Writer, s story, same bool) {
 	if !same {
 		fmt.Fprintf(out, "seed %d, schedule %d tells ANOTHER STORY when it is played again\n", s.seed, s.schedule)
 	}
-	single := c.Seeds == 1 && c.Schedules == 1
-	if single {
+	if c.single() {
 		text := s.text
 		if !c.Requests {
 			text = request.ReplaceAll(text, nil)
 		}
 		fmt.Fprintf(out, "%s", text)
 	}
-	if single || !s.kept {
+	if c.single() || !s.kept {
 		fmt.Fprintln(out, s)
 	}
-	if !single && !s.kept {
+	if !c.single() && !s.kept {
 		fmt.Fprintf(out, "\tmake replay SEED=%d REPLAYFLAGS=--schedule=%d\n", s.seed, s.schedule)
 	}
 }
