@@ -35,6 +35,7 @@ func TestFigures(t *testing.T) {
 	}
 	onDemand(t)
 	hotRange(t)
+	scans(t)
 }
 
 // provisioned is a table whose quota is halved and doubled.
@@ -63,7 +64,8 @@ func provisioned(t *testing.T, workers, padding int, quota, saves float64, form 
 			from, to int
 			quota    float64
 		}{
-			{"begin and hold", first, first + steady, quota}, {"halved", first + steady, first + steady + changed, quota / 2},
+			{"begin and hold", first, first + steady, quota},
+			{"halved", first + steady, first + steady + changed, quota / 2},
 			{"doubled", first + steady + changed, first + steady + 2*changed, quota},
 		} {
 			c := table.between(w.from, w.to)
