@@ -79,6 +79,9 @@ TORTURE ?= 10m
 torture: setup ## real processes on real services, killed, frozen and cut off for 10 minutes (TORTURE=10m SEED=n)
 	CROSSFADE_SERVICES=1 CROSSFADE_TORTURE=$(TORTURE) CROSSFADE_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -run TestTorture -v ./internal/e2e
 
+scale: ## the apply workers against DynamoDB's quotas, in fake time: the figures of docs/SCALE.md; some minutes
+	CROSSFADE_SCALE=1 $(GO) test -count=1 -timeout 60m -run TestFigures -v ./internal/scale
+
 mutants: ## damage the program in many places, and require that simulated migrations notice; some minutes
 	$(GO) run ./internal/sim/mutants
 
@@ -107,5 +110,5 @@ bench-flames: ## the flame graphs of docs/PERFORMANCE.md
 	$(GO) run ./internal/bench pairs --ours --rounds=1 --flames=docs/flames
 
 .PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench bench-more bench-local \
-	bench-compare bench-flames model sim replay mutants torture large
+	bench-compare bench-flames model sim scale replay mutants torture large
 .DEFAULT_GOAL := help

@@ -336,9 +336,8 @@ type answer struct {
 	rows       int                             // none: the call was not made
 	unanswered bool                            // no answer came, or it was that the database is in trouble
 	throttled  [fault.UnnamedThrottled + 1]int // rows
-	asked      float64                         // units, by the sizes of the items
 	written    float64                         // units
-	extra      float64                         // units that it cost beyond those asked for
+	extra      float64                         // units that it cost beyond what its items' sizes said
 }
 
 // returned notes that the call of h has ended. It returns what is throttled where the answer did not name it.
@@ -370,7 +369,7 @@ func (ls *lanes) returned(h holding, a answer) (unnamed fault.Throttle) {
 		table += narrow
 	}
 	ls.pace.spend(a.extra)
-	ls.pace.answered(h.began, a.rows, a.asked, a.written, now)
+	ls.pace.answered(h.began, a.rows, table, a.written, now)
 	if table > 0 {
 		ls.pace.throttled(h.began, now)
 	}

@@ -28,9 +28,9 @@ type pace struct {
 	bound   bool // work has waited for the rate since the last raise
 
 	// Of the calls that began after the last cut:
-	answers        int // rows
-	asked, written float64
-	since          time.Time // while there is no bound, these are of the last second or two
+	rows, refused int
+	written       float64   // units
+	since         time.Time // the units are of the last second or two, while there is no bound
 }
 
 // How the rate moves.
@@ -82,13 +82,13 @@ func (p *pace) spend(n float64) {
 	}
 }
 
-// answered notes the answer of a call that began then: so many rows, the units that they would take, and those written.
-func (p *pace) answered(began time.Time, rows int, asked, written float64, now time.Time) {
+// answered notes the answer of a call that began then: so many rows, how many of them were throttled, the units written.
+func (p *pace) answered(began time.Time, rows, refused int, written float64, now time.Time) {
 	if began.Before(p.cutAt) {
 		return // it tells nothing about the rate
 	}
-	p.answers += rows
-	p.asked += asked
+	p.rows += rows
+	p.refused += refused
 	p.written += written
 	if p.rate <= 0 {
 		if elapsed := now.Sub(p.since); elapsed > 2*time.Second {
@@ -114,13 +114,13 @@ func (p *pace) answered(began time.Time, rows int, asked, written float64, now t
 // held reports whether the last cut is so short ago that the rate stays where it is.
 func (p *pace) held(now time.Time) bool {
 	since := now.Sub(p.cutAt)
-	return since < holdLeast || p.answers < holdRows && since < holdMost
+	return since < holdLeast || p.rows < holdRows && since < holdMost
 }
 
 // throttled notes that a call that began then was refused because of the rate.
 func (p *pace) throttled(began, now time.Time) {
 	again := p.held(now)
-	if again && (began.Before(p.cutAt) || now.Sub(p.cutAt) < cutEvery || p.answers < cutRows) {
+	if again && (began.Before(p.cutAt) || now.Sub(p.cutAt) < cutEvery || p.rows < cutRows) {
 		return
 	}
 	switch {
@@ -131,12 +131,12 @@ func (p *pace) throttled(began, now time.Time) {
 		p.step = firstStep * p.rate
 		p.rate *= justBelow
 	default:
-		p.rate *= justBelow * max(0.5, p.written/p.asked)
+		p.rate *= justBelow * max(0.5, 1-float64(p.refused)/float64(p.rows))
 	}
 	p.rate = max(p.rate, least)
 	p.units, p.at = min(p.units, 0), now
 	p.cutAt, p.since, p.raiseAt = now, now, now
-	p.answers, p.asked, p.written, p.bound = 0, 0, 0, false
+	p.rows, p.refused, p.written, p.bound = 0, 0, 0, false
 }
 
 // window says how many calls may be under way for keys whose range is throttled: one more after a round of successes, a

@@ -55,7 +55,7 @@ func (c *clock) call(p *pace, throttled bool) {
 		p.answered(began, 1, 1, 0, c.Time)
 		p.throttled(began, c.Time)
 	} else {
-		p.answered(began, 1, 1, 1, c.Time)
+		p.answered(began, 1, 0, 1, c.Time)
 	}
 }
 
@@ -132,6 +132,19 @@ func TestPaceIsCutToWhatWasAchieved(t *testing.T) {
 		}
 	}
 	require.InDelta(t, justBelow*80/81*cut, p.rate, 1, "one of 81 was throttled")
+}
+
+// What a row costs is known before for its size as JSON only. That says nothing about how many were throttled.
+func TestPaceIsCutByRowsNotBySize(t *testing.T) {
+	c := &clock{time.Unix(0, 0)}
+	p := c.found()
+	cut := p.rate
+	for range 99 {
+		p.answered(c.Time, 1, 0, 0.1, c.Time)
+	}
+	c.pass(time.Second)
+	c.call(p, true)
+	require.InDelta(t, justBelow*99/100*cut, p.rate, 1)
 }
 
 func TestPaceIsNeverCutByMoreThanHalf(t *testing.T) {

@@ -57,7 +57,6 @@ func told(held []holding, results []Result) answer {
 	a := answer{rows: len(held)}
 	for i, result := range results {
 		units := unitsOf(len(held[i].job.record.Value))
-		a.asked += units
 		if result.Err != nil {
 			throttle := fault.ThrottleOf(result.Err)
 			a.throttled[throttle]++

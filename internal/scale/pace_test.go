@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
@@ -94,7 +93,7 @@ func TestHotRangeSlowsOnlyItself(t *testing.T) {
 		table := newTable(32, 0, 0)
 		const hot, share, offered = 1 << 59, 0.1, 12_000.0
 		began, inHot := time.Now(), 0
-		table.see = func(hash uint64, _ events.Event) {
+		table.see = func(hash uint64) {
 			if hash < hot && time.Since(began) >= 5*time.Second && time.Since(began) < 10*time.Second {
 				inHot++
 			}

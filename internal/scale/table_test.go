@@ -64,8 +64,8 @@ type table struct {
 	counts     counts
 	seconds    []counts // of each second that has passed
 	began      time.Time
-	live       []time.Duration                   // how old each live change was when it was written
-	see        func(hash uint64, e events.Event) // hears of each row written
+	live       []time.Duration   // how old each live change was when it was written
+	see        func(hash uint64) // hears of each row written
 }
 
 var _ apply.Target = (*table)(nil)
@@ -126,7 +126,7 @@ func (t *table) write(e events.Event, now time.Time) (float64, fault.Throttle) {
 		t.live = append(t.live, now.Sub(e.Time))
 	}
 	if t.see != nil {
-		t.see(hash, e)
+		t.see(hash)
 	}
 	return units, fault.NotThrottled
 }
