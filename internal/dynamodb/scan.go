@@ -26,9 +26,19 @@ type scanPage struct {
 	items [][]byte
 	last  []byte // nil exactly at the end
 	units float64
+	at    int64 // where the answer has its items
 }
 
-func (t *Table) scan(ctx context.Context, r scanRequest) (scanPage, error) {
+func (t *Table) scan(ctx context.Context, r scanRequest) (page scanPage, err error) {
+	err = t.scanned(ctx, r, func(answer []byte) error {
+		page, err = cutScan(answer)
+		return err
+	})
+	return page, err
+}
+
+// scanned gives cut the answer.
+func (t *Table) scanned(ctx context.Context, r scanRequest, cut func(answer []byte) error) error {
 	body := t.begin("TotalSegments")
 	body = strconv.AppendInt(body, int64(r.total), 10)
 	body = strconv.AppendInt(append(body, `,"Segment":`...), int64(r.segment), 10)
@@ -43,10 +53,9 @@ func (t *Table) scan(ctx context.Context, r scanRequest) (scanPage, error) {
 	what := fmt.Sprintf("scan segment %d of %d of table %s", r.segment, r.total, t.name)
 	answer, err := t.wire.call(ctx, "DynamoDB_20120810.Scan", body)
 	if err != nil {
-		return scanPage{}, notRecord(classify(err, what))
+		return notRecord(classify(err, what))
 	}
-	page, err := cutScan(answer)
-	return page, classify(err, what)
+	return classify(cut(answer), what)
 }
 
 // notRecord turns the refusal of a request that carries no record into a fatal error: there is no record to blame.
@@ -63,6 +72,7 @@ func cutScan(answer []byte) (page scanPage, err error) {
 	err = c.object(func(name string) error {
 		switch name {
 		case "Items":
+			page.at = c.json.InputOffset()
 			page.items = make([][]byte, 0, 256)
 			return c.array(func(item []byte) error {
 				page.items = append(page.items, item)

@@ -30,13 +30,25 @@ func decoders(schema events.KeySchema) sync.Pool {
 }
 
 // Scan implements snapshot.Source.
-func (s *Source) Scan(ctx context.Context, segment, total int, after []byte) (snapshot.Page, error) {
-	scanned, err := s.table.scan(ctx, scanRequest{segment: segment, total: total, after: after})
+func (s *Source) Scan(ctx context.Context, segment, total int, after []byte) (page snapshot.Page, err error) {
+	decoder := s.decoders.Get().(*events.Decoder)
+	defer s.decoders.Put(decoder)
+	err = s.table.scanned(ctx, scanRequest{segment: segment, total: total, after: after}, func(answer []byte) error {
+		var ok bool
+		if page, ok = quickScan(decoder, answer); !ok {
+			page, err = s.cut(decoder, answer)
+		}
+		return err
+	})
+	return page, err
+}
+
+// cut cuts any answer.
+func (s *Source) cut(decoder *events.Decoder, answer []byte) (snapshot.Page, error) {
+	scanned, err := cutScan(answer)
 	if err != nil {
 		return snapshot.Page{}, err
 	}
-	decoder := s.decoders.Get().(*events.Decoder)
-	defer s.decoders.Put(decoder)
 	page := snapshot.Page{Rows: make([]snapshot.Row, 0, len(scanned.items)), Last: scanned.last, Units: scanned.units}
 	for _, raw := range scanned.items {
 		key, err := keyOf(decoder, s.schema, raw)

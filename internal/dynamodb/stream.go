@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -144,7 +145,17 @@ func (s *Stream) Records(ctx context.Context, iterator string) (capture.Page, er
 	}
 	decoder := s.decoders.Get().(*events.Decoder)
 	defer s.decoders.Put(decoder)
-	var page capture.Page
+	if !s.table.local || !bytes.Contains(answer, []byte("{}")) { // else an image may need repair
+		if page, ok := quickRecords(decoder, answer); ok {
+			return page, nil
+		}
+	}
+	page, err := s.cut(decoder, answer)
+	return page, classify(err, what)
+}
+
+// cut cuts any answer.
+func (s *Stream) cut(decoder *events.Decoder, answer []byte) (page capture.Page, err error) {
 	c := newCutter(answer)
 	err = c.object(func(name string) error {
 		switch name {
@@ -163,37 +174,65 @@ func (s *Stream) Records(ctx context.Context, iterator string) (capture.Page, er
 		}
 		return c.skip()
 	})
-	return page, classify(err, what)
+	return page, err
+}
+
+// streamRecord is what a change is made of, as it stands in the stream's record.
+type streamRecord struct {
+	event, sequence []byte
+	seconds         float64
+	keys, image     []byte
 }
 
 // change cuts one record.
 func (s *Stream) change(c *cutter, decoder *events.Decoder) (change capture.Change, err error) {
-	var event, sequence string
-	var keys, image []byte
-	var seconds float64
-	text := func(to any) error {
+	var r streamRecord
+	if err := r.cut(c); err != nil {
+		return change, err
+	}
+	if s.table.local {
+		r.image = repairEmptyMaps(r.image)
+	}
+	if change, err = r.change(); err != nil {
+		return change, err
+	}
+	if change.Key, err = decoder.Key(r.keys); err != nil {
+		bad, _ := errors.AsType[*events.Invalid](err)
+		change.Bad = bad
+	}
+	return change, nil
+}
+
+func (r *streamRecord) cut(c *cutter) error {
+	decoded := func(to any) error {
 		raw, err := c.value()
 		if err != nil {
 			return err
 		}
 		return json.Unmarshal(raw, to)
 	}
-	err = c.object(func(name string) error {
+	text := func(to *[]byte) error {
+		var s string
+		err := decoded(&s)
+		*to = []byte(s)
+		return err
+	}
+	return c.object(func(name string) error {
 		switch name {
 		case "eventName":
-			return text(&event)
+			return text(&r.event)
 		case "dynamodb":
 			return c.object(func(name string) (err error) {
 				switch name {
 				case "SequenceNumber":
-					return text(&sequence)
+					return text(&r.sequence)
 				case "ApproximateCreationDateTime":
-					return text(&seconds)
+					return decoded(&r.seconds)
 				case "Keys":
-					keys, err = c.value()
+					r.keys, err = c.value()
 					return err
 				case "NewImage":
-					image, err = c.value()
+					r.image, err = c.value()
 					return err
 				}
 				return c.skip()
@@ -201,32 +240,26 @@ func (s *Stream) change(c *cutter, decoder *events.Decoder) (change capture.Chan
 		}
 		return c.skip()
 	})
-	if err != nil {
-		return change, err
-	}
-	if s.table.local {
-		image = repairEmptyMaps(image)
-	}
-	change.Item, change.Raw = image, cmpBytes(image, keys)
-	whole, part := math.Modf(seconds)
+}
+
+// change is the change without its key.
+func (r *streamRecord) change() (change capture.Change, err error) {
+	change.Item, change.Raw = r.image, cmpBytes(r.image, r.keys)
+	whole, part := math.Modf(r.seconds)
 	change.Time = time.Unix(int64(whole), int64(part*1e9)).UTC()
-	if change.Position, err = events.ParsePosition(sequence); err != nil {
+	if change.Position, err = events.ParsePosition(string(r.sequence)); err != nil {
 		return change, broken("a record of the stream has no valid sequence number", err)
 	}
-	switch event {
+	switch string(r.event) {
 	case "INSERT", "MODIFY":
 		change.Op = events.Write
-		if image == nil {
+		if r.image == nil {
 			return change, broken("a record of the stream has no new image", errors.New("the stream's view type must be NEW_IMAGE or NEW_AND_OLD_IMAGES"))
 		}
 	case "REMOVE":
 		change.Op, change.Item = events.Delete, nil
 	default:
-		return change, broken(fmt.Sprintf("unknown event name %q at sequence number %s", event, sequence), nil)
-	}
-	if change.Key, err = decoder.Key(keys); err != nil {
-		bad, _ := errors.AsType[*events.Invalid](err)
-		change.Bad = bad
+		return change, broken(fmt.Sprintf("unknown event name %q at sequence number %s", r.event, r.sequence), nil)
 	}
 	return change, nil
 }

@@ -48,6 +48,7 @@ type Decoder struct {
 	sources texts       // of records
 	usual   []string    // the attributes' names of the item before: those of most items of a table
 	inKey   []Attribute // of the key before; nobody keeps them
+	inRow   []Attribute // of the row before, likewise
 	key     []byte      // a key, to compare
 }
 
@@ -61,11 +62,16 @@ func NewDecoder(schema KeySchema) *Decoder {
 // exactly one type is checked, what the value says is not. Errors are of type *Invalid.
 func (d *Decoder) Item(raw []byte) (Item, error) {
 	item, err := d.split(raw, make([]Attribute, 0, len(d.usual)))
+	d.expect(item)
+	return item, err
+}
+
+// expect notes the names of an item: the next one has probably the same.
+func (d *Decoder) expect(item Item) {
 	d.usual = d.usual[:0]
 	for _, a := range item.Attributes {
 		d.usual = append(d.usual, a.Name)
 	}
-	return item, err
 }
 
 // split is Item, with room for the attributes.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -58,8 +59,8 @@ func (s KeySchema) appendKey(b []byte, item Item) ([]byte, error) {
 			b = append(b, ',')
 		}
 		var err error
-		if b, err = jsontext.AppendQuote(b, a.Name); err != nil {
-			return nil, mismatch("key attribute %s: %v", a.Name, err)
+		if b, err = a.appendName(b); err != nil {
+			return nil, err
 		}
 		b = append(b, ':')
 		if b, err = a.appendCanonical(b, value); err != nil {
@@ -67,6 +68,20 @@ func (s KeySchema) appendKey(b []byte, item Item) ([]byte, error) {
 		}
 	}
 	return append(b, '}'), nil
+}
+
+// appendName appends the attribute's name as JSON.
+func (a KeyAttribute) appendName(b []byte) ([]byte, error) {
+	for _, c := range []byte(a.Name) {
+		if c >= utf8.RuneSelf || !plain[c] {
+			b, err := jsontext.AppendQuote(b, a.Name)
+			if err != nil {
+				return nil, mismatch("key attribute %s: %v", a.Name, err)
+			}
+			return b, nil
+		}
+	}
+	return append(append(append(b, '"'), a.Name...), '"'), nil
 }
 
 // appendCanonical appends the canonical form of value, which must be of the attribute's type.

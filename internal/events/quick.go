@@ -5,10 +5,117 @@ import (
 	"unicode/utf8"
 )
 
-// The quick path takes the items that come in practice: compact JSON, no escapes but the short ones, no numbers outside
-// of strings, few names in one object. It takes only what the full decoder takes too, and finds the same in it; what it
-// does not take, the full decoder judges. Each of its functions begins at an index of b and returns the index behind what
-// it has read, or -1.
+// Quick is JSON of the form that comes in practice: compact, no escapes but the short ones, few names in one object. The
+// quick path takes only what the full decoder takes too, and finds the same in it; what it does not take, the full
+// decoder judges. Each of its functions begins at an index of the text and returns the index behind what it has read, or
+// -1.
+type Quick []byte
+
+// AsQuick returns text for the quick path, if it is UTF-8.
+func AsQuick(text []byte) (Quick, bool) { return text, utf8.Valid(text) }
+
+// Value reads any value.
+func (q Quick) Value(i int) int { return quickValue(q, i, quickDepth) }
+
+// Text reads a string without escapes; inner is what it says.
+func (q Quick) Text(i int) (inner []byte, end int) {
+	if end = quickName(q, i); end < 0 {
+		return nil, -1
+	}
+	return q[i+1 : end-1], end
+}
+
+// Elements reads an array: each of its elements by element.
+func (q Quick) Elements(i int, element func(i int) int) int {
+	if at(q, i) != '[' {
+		return -1
+	}
+	if at(q, i+1) == ']' {
+		return i + 2
+	}
+	for {
+		if i = element(i + 1); i < 0 {
+			return -1
+		}
+		switch at(q, i) {
+		case ',':
+		case ']':
+			return i + 1
+		default:
+			return -1
+		}
+	}
+}
+
+// Members reads an object: the value of each of its members by member.
+func (q Quick) Members(i int, member func(name []byte, i int) int) int {
+	if at(q, i) != '{' {
+		return -1
+	}
+	if at(q, i+1) == '}' {
+		return i + 2
+	}
+	first, i := q.member(i+1, member)
+	if i < 0 || at(q, i) != ',' {
+		return closed(q, i)
+	}
+	names := [quickNested][]byte{first}
+	for n := 1; n < quickNested; n++ {
+		if names[n], i = q.member(i+1, member); i < 0 {
+			return -1
+		}
+		for _, before := range names[:n] {
+			if string(before) == string(names[n]) {
+				return -1
+			}
+		}
+		if at(q, i) != ',' {
+			return closed(q, i)
+		}
+	}
+	return -1
+}
+
+// closed reads the end of an object.
+func closed(q Quick, i int) int {
+	if i < 0 || at(q, i) != '}' {
+		return -1
+	}
+	return i + 1
+}
+
+// member reads one member.
+func (q Quick) member(i int, member func(name []byte, i int) int) (name []byte, end int) {
+	name, end = q.Text(i)
+	if end < 0 || at(q, end) != ':' {
+		return nil, -1
+	}
+	return name, member(name, end+1)
+}
+
+// Row reads an item and appends its key to keys.
+func (d *Decoder) Row(q Quick, i int, keys []byte) (end int, _ []byte) {
+	return d.quickKey(q, i, keys, quickNames)
+}
+
+// KeyOnly reads a key, with no other attributes, and appends its canonical form to keys.
+func (d *Decoder) KeyOnly(q Quick, i int, keys []byte) (end int, _ []byte) {
+	return d.quickKey(q, i, keys, len(d.schema))
+}
+
+func (d *Decoder) quickKey(q Quick, i int, keys []byte, most int) (end int, _ []byte) {
+	item, end := d.quickItem(q, i, d.inRow[:0])
+	if end < 0 || len(item.Attributes) > most {
+		return -1, keys
+	}
+	d.inRow = item.Attributes
+	d.expect(item)
+	with, err := d.schema.appendKey(keys, item)
+	if err != nil {
+		return -1, keys
+	}
+	return end, with
+}
 
 const (
 	quickNames  = 64 // attributes of an item: each name is compared with those before it
@@ -18,15 +125,25 @@ const (
 
 // quick is split, and reports false if the full decoder must decide.
 func (d *Decoder) quick(raw []byte, room []Attribute) (Item, bool) {
-	if at(raw, 0) != '{' || !utf8.Valid(raw) {
+	q, ok := AsQuick(raw)
+	if !ok {
 		return Item{}, false
 	}
-	item := Item{Raw: raw, Attributes: room}
+	item, end := d.quickItem(q, 0, room)
+	return item, end == len(raw)
+}
+
+// quickItem reads an item, with room for its attributes.
+func (d *Decoder) quickItem(raw Quick, from int, room []Attribute) (Item, int) {
+	if at(raw, from) != '{' {
+		return Item{}, -1
+	}
+	item := Item{Attributes: room}
 	asUsual := true // so far; then no name is there twice
-	for i, n := 1, 0; n < quickNames; i, n = i+1, n+1 {
+	for i, n := from+1, 0; n < quickNames; i, n = i+1, n+1 {
 		end := quickName(raw, i)
 		if end < 0 || at(raw, end) != ':' {
-			return Item{}, false
+			return Item{}, -1
 		}
 		var name string
 		if asUsual = asUsual && n < len(d.usual) && d.usual[n] == string(raw[i+1:end-1]); asUsual {
@@ -37,19 +154,20 @@ func (d *Decoder) quick(raw []byte, room []Attribute) (Item, bool) {
 		i = end + 1
 		end = quickTyped(raw, i)
 		if end < 0 || !asUsual && item.Attribute(name) != nil {
-			return Item{}, false
+			return Item{}, -1
 		}
 		item.Attributes = append(item.Attributes, Attribute{Name: name, Value: raw[i:end:end]})
 		i = end
 		switch at(raw, i) {
 		case ',':
 		case '}':
-			return item, i+1 == len(raw)
+			item.Raw = raw[from : i+1 : i+1]
+			return item, i + 1
 		default:
-			return Item{}, false
+			return Item{}, -1
 		}
 	}
-	return Item{}, false
+	return Item{}, -1
 }
 
 // at is the byte at an index; behind the end it is 0, which no JSON text has.
@@ -88,8 +206,45 @@ func quickValue(b []byte, i, depth int) int {
 		return quickLiteral(b, i, "true")
 	case 'f':
 		return quickLiteral(b, i, "false")
+	case 'n':
+		return quickLiteral(b, i, "null")
 	}
-	return -1
+	return quickNumber(b, i)
+}
+
+func quickNumber(b []byte, i int) int {
+	if at(b, i) == '-' {
+		i++
+	}
+	if at(b, i) == '0' {
+		i++
+	} else if i = quickDigits(b, i); i < 0 {
+		return -1
+	}
+	if at(b, i) == '.' {
+		if i = quickDigits(b, i+1); i < 0 {
+			return -1
+		}
+	}
+	if at(b, i) == 'e' || at(b, i) == 'E' {
+		if i++; at(b, i) == '+' || at(b, i) == '-' {
+			i++
+		}
+		return quickDigits(b, i)
+	}
+	return i
+}
+
+// quickDigits reads one digit at least.
+func quickDigits(b []byte, i int) int {
+	from := i
+	for c := at(b, i); '0' <= c && c <= '9'; c = at(b, i) {
+		i++
+	}
+	if i == from {
+		return -1
+	}
+	return i
 }
 
 func quickLiteral(b []byte, i int, literal string) int {
@@ -99,53 +254,18 @@ func quickLiteral(b []byte, i int, literal string) int {
 	return -1
 }
 
-func quickArray(b []byte, i, depth int) int {
-	if at(b, i+1) == ']' {
-		return i + 2
+func quickArray(b Quick, i, depth int) int {
+	if depth == 0 {
+		return -1
 	}
-	for depth > 0 {
-		if i = quickValue(b, i+1, depth-1); i < 0 {
-			return -1
-		}
-		switch at(b, i) {
-		case ',':
-		case ']':
-			return i + 1
-		default:
-			return -1
-		}
-	}
-	return -1
+	return b.Elements(i, func(i int) int { return quickValue(b, i, depth-1) })
 }
 
-func quickObject(b []byte, i, depth int) int {
-	if at(b, i+1) == '}' {
-		return i + 2
+func quickObject(b Quick, i, depth int) int {
+	if depth == 0 {
+		return -1
 	}
-	var names [quickNested][]byte
-	for n := 0; n < quickNested && depth > 0; n++ {
-		end := quickName(b, i+1)
-		if end < 0 || at(b, end) != ':' {
-			return -1
-		}
-		names[n] = b[i+1 : end]
-		for _, before := range names[:n] {
-			if string(before) == string(names[n]) {
-				return -1
-			}
-		}
-		if i = quickValue(b, end+1, depth-1); i < 0 {
-			return -1
-		}
-		switch at(b, i) {
-		case ',':
-		case '}':
-			return i + 1
-		default:
-			return -1
-		}
-	}
-	return -1
+	return b.Members(i, func(_ []byte, i int) int { return quickValue(b, i, depth-1) })
 }
 
 // quickName reads a string without escapes: two of them are the same text exactly if they are the same bytes.

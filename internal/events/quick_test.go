@@ -18,6 +18,7 @@ func TestQuickTakesTheUsual(t *testing.T) {
 		`{"n":{"N":"-1.5E3"},"b":{"B":"AA=="},"t":{"BOOL":true},"f":{"BOOL":false},"0":{"NULL":true}}`,
 		`{"ss":{"SS":["a","b"]},"ns":{"NS":["1"]},"bs":{"BS":["AA=="]},"l":{"L":[]},"m":{"M":{}}}`,
 		`{"m":{"M":{"a":{"S":"1"},"b":{"L":[{"N":"1"},{"M":{"a":{"S":"2"}}}]}}}}`,
+		`{"pk":{"S":1}}`, `{"pk":{"S":null}}`, `{"pk":{"M":{"a":0,"b":-1.50,"c":10E+2,"d":0.1e-07}}}`,
 		`{"l":` + strings.Repeat(`{"L":[`, 31) + `{"S":"x"}` + strings.Repeat(`]}`, 31) + `}`,
 	} {
 		quick, ok := d.quick([]byte(text), nil)
@@ -59,7 +60,8 @@ func TestQuickGivesUp(t *testing.T) {
 	d := NewDecoder(pkOnly)
 	for _, text := range []string{
 		``, `{`, `{}`, `{"pk":{"S":"1"}`, `{"pk":{"S":"1"}} `, `{"pk":{"S":"1"},}`, `{"pk":{"S":"1","N":"1"}}`, `{"pk":{"S":"\u0041"}}`, `{"p\nk":{"S":"1"}}`,
-		`{"pk":{"S":1}}`, `{"pk":{"S":null}}`, `{"pk":{"X":"1"}}`, `{"pk":{"S":tru}}`, `{"pk":{"L":["1"}}`, `{"pk":{"L":["1",]}}`, `{"pk":{"M":{"a":1}}}`,
+		`{"pk":{"X":"1"}}`, `{"pk":{"S":tru}}`, `{"pk":{"L":["1"}}`, `{"pk":{"L":["1",]}}`,
+		`{"pk":{"S":01}}`, `{"pk":{"S":1.}}`, `{"pk":{"S":-}}`, `{"pk":{"S":.1}}`, `{"pk":{"S":1e}}`, `{"pk":{"S":+1}}`,
 		"{\"pk\":{\"S\":\"\x1f\"}}", "{\"pk\":{\"S\":\"\xff\"}}", `{"pk":{"S":"\`, `{"pk":{"S":"`, `{"pk":{"M":{"a":"1","a":"2"}}}`,
 		`{"a":` + strings.Repeat(`{"L":[`, 100) + strings.Repeat(`]}`, 100) + `}`,
 	} {
@@ -87,6 +89,15 @@ func TestQuickIsRight(t *testing.T) {
 		if quick, ok := d.quick(raw, nil); ok {
 			require.NoError(t, err, string(raw))
 			require.Equal(t, full, quick, string(raw))
+		}
+		if q, ok := AsQuick(append([]byte("x"), raw...)); ok {
+			if end, keys := d.Row(q, 1, []byte("x")); end >= 0 {
+				require.NoError(t, err, string(raw))
+				require.Equal(t, len(q), end, string(raw))
+				key, err := pkOnly.Key(full)
+				require.NoError(t, err, string(raw))
+				require.Equal(t, "x"+string(key), string(keys))
+			}
 		}
 		_, usualErr := d.Item(raw)
 		require.Equal(t, err, usualErr)

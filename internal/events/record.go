@@ -73,21 +73,29 @@ const underWay = 1280
 // Memory is what the record takes in memory while it is under way, in bytes. Of small rows that is several times Size.
 func (r Record) Memory() int { return underWay + r.Size() }
 
-// Encode makes the record of an event. The topic and partition are the producer's to choose.
+// Encode makes the record of an event, in one memory. The topic and partition are the producer's to choose.
 func Encode(e Event) Record {
-	r := Record{Key: []byte(e.Key), Headers: make([]Header, 0, 4)}
-	r.Headers = append(r.Headers, Header{HeaderOp, []byte(e.Op.String())})
+	const other = len("tombstone") + versionLen + 20 // the operation, the version and the time
+	b := make([]byte, 0, len(e.Key)+len(e.Source)+len(e.Position)+other)
+	// part is what with has behind b, which it becomes.
+	part := func(with []byte) []byte {
+		from := len(b)
+		b = with
+		return b[from:len(b):len(b)]
+	}
+	r := Record{Key: part(append(b, e.Key...)), Headers: make([]Header, 0, 4)}
+	r.Headers = append(r.Headers, Header{HeaderOp, part(append(b, e.Op.String()...))})
 	if e.Version != (Version{}) {
-		r.Headers = append(r.Headers, Header{HeaderVersion, []byte(e.Version.String())})
+		r.Headers = append(r.Headers, Header{HeaderVersion, part(e.Version.Append(b))})
 	}
 	if e.Source != "" {
-		r.Headers = append(r.Headers, Header{HeaderSource, []byte(e.Source)})
+		r.Headers = append(r.Headers, Header{HeaderSource, part(append(b, e.Source...))})
 	}
 	if e.Position != "" {
-		r.Headers = append(r.Headers, Header{HeaderPosition, []byte(e.Position.Number())})
+		r.Headers = append(r.Headers, Header{HeaderPosition, part(append(b, e.Position.Number()...))})
 	}
 	if !e.Time.IsZero() {
-		r.Headers = append(r.Headers, Header{HeaderTime, strconv.AppendInt(nil, e.Time.UnixMilli(), 10)})
+		r.Headers = append(r.Headers, Header{HeaderTime, part(strconv.AppendInt(b, e.Time.UnixMilli(), 10))})
 	}
 	if e.Op == Write {
 		r.Value = e.Item.Raw

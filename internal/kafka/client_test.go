@@ -37,7 +37,7 @@ func TestRequestTimeout(t *testing.T) {
 	live := events.TopicPartition{Topic: "orders.live"}
 	for name, request := range map[string]func() error{
 		"produce": func() error {
-			_, err := c.produce(ctx, live, []events.Record{{Key: []byte("k"), Value: []byte("v")}}, kafkago.Zstd)
+			_, err := c.produce(ctx, live, []*events.Record{{Key: []byte("k"), Value: []byte("v")}}, kafkago.Zstd)
 			return err
 		},
 		"check": func() error {

@@ -37,7 +37,7 @@ func (c *Client) DeadLetter(topic string) apply.DeadLetter {
 			events.Header{Key: HeaderOffset, Value: strconv.AppendInt(nil, record.Offset, 10)},
 			events.Header{Key: HeaderTime, Value: strconv.AppendInt(nil, time.Now().UnixMilli(), 10)},
 		)
-		dead := []events.Record{{Key: record.Key, Value: record.Value, Headers: headers}}
+		dead := []*events.Record{{Key: record.Key, Value: record.Value, Headers: headers}}
 		_, err := c.produce(ctx, events.TopicPartition{Topic: topic}, dead, kafkago.Zstd)
 		return err
 	}

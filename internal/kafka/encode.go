@@ -38,10 +38,10 @@ var head = func() (h [lead + batchRecords]byte) {
 
 // encode makes the wire form of records, of which there is at least one, with the time now for all of them. It is valid
 // until the next call.
-func (b *batch) encode(records []events.Record, compression compress.Compression, now time.Time) ([]byte, error) {
+func (b *batch) encode(records []*events.Record, compression compress.Compression, now time.Time) ([]byte, error) {
 	b.records = b.records[:0]
-	for i := range records {
-		b.records = appendRecord(b.records, &records[i], i)
+	for i, r := range records {
+		b.records = appendRecord(b.records, r, i)
 	}
 	b.wire.Reset()
 	b.wire.Write(head[:])

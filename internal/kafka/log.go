@@ -27,9 +27,9 @@ func (c *Client) Log(topic string) *Log {
 
 // Append implements checkpoint.Log.
 func (l *Log) Append(ctx context.Context, entries ...checkpoint.Entry) error {
-	records := make([]events.Record, len(entries))
+	records := make([]*events.Record, len(entries))
 	for i, e := range entries {
-		records[i] = events.Record{Key: e.Key, Value: e.Value}
+		records[i] = &events.Record{Key: e.Key, Value: e.Value}
 	}
 	_, err := l.client.produce(ctx, l.id, records, 0)
 	return err

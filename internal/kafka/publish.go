@@ -59,28 +59,28 @@ func (c *Client) retrying(topic string, partition int) func(error, time.Duration
 }
 
 // split is the records of each partition, in their order.
-func split(records []events.Record, partitions int) [][]events.Record {
+func split(records []events.Record, partitions int) [][]*events.Record {
 	of, counts := make([]int, len(records)), make([]int, partitions)
 	for i := range records {
 		of[i] = events.PartitionOf(records[i].Key, partitions)
 		counts[of[i]]++
 	}
-	all, parts := make([]events.Record, len(records)), make([][]events.Record, partitions)
+	all, parts := make([]*events.Record, len(records)), make([][]*events.Record, partitions)
 	start := 0
 	for n, count := range counts {
 		parts[n] = all[start:start:(start + count)]
 		start += count
 	}
 	for i, n := range of {
-		parts[n] = append(parts[n], records[i])
+		parts[n] = append(parts[n], &records[i])
 	}
 	return parts
 }
 
 // produce appends records to one partition, request after request, and returns those that were not acknowledged.
 func (c *Client) produce(
-	ctx context.Context, to events.TopicPartition, records []events.Record, compression kafkago.Compression,
-) (rest []events.Record, err error) {
+	ctx context.Context, to events.TopicPartition, records []*events.Record, compression kafkago.Compression,
+) (rest []*events.Record, err error) {
 	most := len(records)
 	for len(records) > 0 {
 		n := fitting(records[:min(most, len(records))])
@@ -102,10 +102,10 @@ func tooLarge(err error) bool {
 }
 
 // fitting is how many of the first records go into one request.
-func fitting(records []events.Record) int {
+func fitting(records []*events.Record) int {
 	size := 0
-	for i := range records {
-		if size += records[i].Size(); size > maxProduceBytes {
+	for i, r := range records {
+		if size += r.Size(); size > maxProduceBytes {
 			return max(1, i)
 		}
 	}
@@ -113,7 +113,7 @@ func fitting(records []events.Record) int {
 }
 
 func (c *Client) produceOnce(
-	ctx context.Context, to events.TopicPartition, records []events.Record, compression kafkago.Compression,
+	ctx context.Context, to events.TopicPartition, records []*events.Record, compression kafkago.Compression,
 ) error {
 	what := fmt.Sprintf("append %d records to %s", len(records), to)
 	if len(records) == 1 {
