@@ -25,8 +25,8 @@ type rack struct {
 	dice    *dice
 	broker  *services.Broker
 	sweeper *demo.Process
-	spells  []*spell  // those that last
-	leaving []*leaver // streamers that had joined
+	spells  []*spell         // those that last
+	leaving []chan departure // of streamers that had joined
 
 	kafkaProxy, databaseProxy *proxy
 }
@@ -208,14 +208,17 @@ func (r *rack) join() (end func()) {
 	p, err := demo.StartProcess("streamer that joins", []string{filepath.Join(bin, "streamer"), "-f", r.file}, nil)
 	require.NoError(r.t, err)
 	return func() {
-		l := &leaver{began, make(chan error, 1)}
-		r.leaving = append(r.leaving, l)
-		go func() { l.left <- p.Stop(time.Minute) }()
+		left := make(chan departure, 1)
+		r.leaving = append(r.leaving, left)
+		go func() {
+			err := p.Stop(time.Minute)
+			left <- departure{err, time.Since(began)}
+		}()
 	}
 }
 
-// leaver is a streamer that was asked to end.
-type leaver struct {
-	began time.Time
-	left  chan error // how it has ended
+// departure is how a streamer that was asked to end has ended, and how old it was.
+type departure struct {
+	err error
+	age time.Duration
 }

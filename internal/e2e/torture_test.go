@@ -179,8 +179,9 @@ func (r *rack) endSpells(which func(*spell) bool) {
 func (r *rack) calm() {
 	r.endSpells(func(*spell) bool { return true })
 	r.supervise()
-	for _, l := range r.leaving {
-		r.excuse(<-l.left, l.began)
+	for _, left := range r.leaving {
+		d := <-left
+		r.excuse(d.err, d.age)
 	}
 	if r.sweeper != nil {
 		require.NoError(r.t, r.sweeper.Kill())
@@ -195,7 +196,7 @@ func (r *rack) superviseWorkers() {
 		if !ended || err == nil {
 			continue // a snapshot worker whose work is done
 		}
-		r.excuse(err, p.began)
+		r.excuse(err, time.Since(p.began))
 		r.again(p)
 	}
 }
@@ -230,13 +231,13 @@ const startLimit = time.Minute
 
 // excuse requires that a worker may have ended like this, and counts it. It may when it was cut off or frozen: it says
 // so, and whoever watches over it starts it again.
-func (r *rack) excuse(err error, began time.Time) {
+func (r *rack) excuse(err error, age time.Duration) {
 	r.t.Helper()
 	if err == nil {
 		return
 	}
 	cutOff := strings.Contains(err.Error(), "the control log could not be read for") // for half of the grace
-	starting := exitStatus(err) == cli.Outside && time.Since(began) < startLimit
+	starting := exitStatus(err) == cli.Outside && age < startLimit
 	require.True(r.t, cutOff || starting, "nothing excuses this end: %v", err)
 	r.ledger.gaveUp++
 }
