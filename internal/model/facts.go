@@ -88,8 +88,9 @@ type factDoer func(v verb, object int8, change func(*factState))
 
 // next lists every step that may follow.
 func (w *factWorld) next(from factState, step func(action, factState)) {
+	var to factState // one for all steps: each is passed on by value
 	do := func(v verb, object int8, change func(*factState)) {
-		to := from
+		to = from
 		change(&to)
 		if to != from {
 			step(action{v, object}, to)

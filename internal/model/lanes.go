@@ -99,8 +99,9 @@ func (r laneRecord) write() item {
 
 // next lists every step that may follow.
 func (w *laneWorld) next(from laneState, step func(action, laneState)) {
+	var to laneState // one for all steps: each is passed on by value
 	do := func(v verb, object int8, change func(*laneState)) {
-		to := from
+		to = from
 		change(&to)
 		w.settle(&to)
 		if to != from {

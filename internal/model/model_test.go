@@ -14,46 +14,57 @@ var deep = os.Getenv("CROSSFADE_DEEP") == "1"
 // searched is a scope of any kind.
 type searched interface{ Search(holding Guards) Result }
 
-// The scopes, each about one thing.
+// Everything within these scopes holds.
 var (
-	plain  = Scope{Changes: 2, Live: 3, Snapshot: 1}
-	again  = Scope{Changes: 1, Live: 1, Snapshot: 2}
-	swept  = Scope{Changes: 2, Live: 3, Snapshot: 1, Sweep: true}
-	split  = Scope{Changes: 2, Live: 3, Snapshot: 1, Split: 1, Sweep: true}
-	replay = Scope{Changes: 2, Live: 2, Snapshot: 1, Sweep: true, Replay: true}
-	rerun  = Scope{Changes: 2, Live: 2, Snapshot: 1, Replay: true, Rerun: true}
-	gap    = Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true}
-	copied = Scope{Changes: 1, Live: 1, Snapshot: 2, Gap: true}
-	gapped = Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true, Sweep: true}
-	buried = Scope{Changes: 1, Live: 1, Snapshot: 1, Gap: true, Dead: true}
-	lanes  = Lanes{Live: 3, Snapshot: 1}
-	pair   = Lanes{Live: 2, Snapshot: 1}
-	facts  = Facts{Changes: 2, Names: 2, Late: 1}
+	ordinary = map[string]searched{
+		"plain":      Scope{Changes: 3, Live: 3, Snapshot: 1},
+		"again":      Scope{Changes: 1, Live: 1, Snapshot: 2},
+		"sweep":      Scope{Changes: 3, Live: 3, Snapshot: 1, Sweep: true},
+		"split":      Scope{Changes: 3, Live: 3, Snapshot: 1, Split: 2, Sweep: true},
+		"replay":     Scope{Changes: 3, Live: 3, Snapshot: 1, Sweep: true, Replay: true},
+		"rerun":      Scope{Changes: 3, Live: 3, Snapshot: 1, Replay: true, Rerun: true},
+		"gap":        Scope{Changes: 3, Live: 1, Snapshot: 1, Gap: true},
+		"gap copied": Scope{Changes: 1, Live: 1, Snapshot: 2, Gap: true},
+		"gap sweep":  Scope{Changes: 3, Live: 1, Snapshot: 1, Gap: true, Sweep: true},
+		"gap buried": Scope{Changes: 1, Live: 1, Snapshot: 1, Gap: true, Dead: true},
+		"gap split":  Scope{Changes: 3, Live: 1, Snapshot: 1, Gap: true, Split: 1},
+		"gap replay": Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true, Sweep: true, Replay: true},
+		"gap rerun":  Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true, Replay: true, Rerun: true},
+		"force":      Scope{Changes: 2, Live: 1, Snapshot: 1, Force: true, Sweep: true},
+		"third":      Scope{Changes: 1, Live: 1, Snapshot: 2, Gap: true, Third: true, Sweep: true},
+		"lanes":      Lanes{Live: 3, Snapshot: 1},
+		"batches":    Lanes{Live: 1, Snapshot: 2},
+		"facts":      Facts{Changes: 2, Names: 2, Late: 1},
+	}
+	larger = map[string]searched{
+		"plain":       Scope{Changes: 3, Live: 4, Snapshot: 1},
+		"plain twice": Scope{Changes: 3, Live: 3, Snapshot: 2},
+		"plain four":  Scope{Changes: 4, Live: 4, Snapshot: 1},
+		"sweep":       Scope{Changes: 3, Live: 4, Snapshot: 1, Sweep: true},
+		"sweep twice": Scope{Changes: 2, Live: 4, Snapshot: 2, Sweep: true},
+		"split":       Scope{Changes: 3, Live: 4, Snapshot: 1, Split: 2, Sweep: true},
+		"replay":      Scope{Changes: 2, Live: 3, Snapshot: 2, Sweep: true, Replay: true},
+		"rerun":       Scope{Changes: 3, Live: 3, Snapshot: 2, Replay: true, Rerun: true},
+		"gap":         Scope{Changes: 3, Live: 2, Snapshot: 1, Gap: true},
+		"gap copied":  Scope{Changes: 2, Live: 1, Snapshot: 2, Gap: true, Sweep: true},
+		"gap split":   Scope{Changes: 2, Live: 2, Snapshot: 2, Gap: true, Split: 1},
+		"gap replay":  Scope{Changes: 3, Live: 1, Snapshot: 1, Gap: true, Sweep: true, Replay: true},
+		"force":       Scope{Changes: 2, Live: 1, Snapshot: 2, Force: true, Sweep: true},
+		"force split": Scope{Changes: 3, Live: 1, Snapshot: 1, Force: true, Split: 2, Sweep: true},
+		"third":       Scope{Changes: 1, Live: 1, Snapshot: 3, Gap: true, Third: true},
+		"third sweep": Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true, Third: true, Sweep: true},
+		"third force": Scope{Changes: 2, Live: 1, Snapshot: 1, Force: true, Third: true},
+		"lanes":       Lanes{Live: 3, Snapshot: 2},
+		"batches":     Lanes{Live: 2, Snapshot: 3},
+		"facts":       Facts{Changes: 3, Names: 2, Late: 2},
+		"names":       Facts{Changes: 2, Names: 3, Late: 1},
+	}
 )
 
-// Everything within these scopes holds.
 func TestEveryInterleaving(t *testing.T) {
-	scopes := map[string]searched{
-		"plain": plain, "again": again, "sweep": swept, "split": split, "replay": replay, "rerun": rerun,
-		"gap": gap, "copied": copied, "gapped": gapped, "buried": buried,
-		"lanes": lanes, "batches": Lanes{Live: 1, Snapshot: 2}, "facts": facts,
-	}
+	scopes := ordinary
 	if deep {
-		scopes = map[string]searched{
-			"plain":   Scope{Changes: 3, Live: 4, Snapshot: 1},
-			"sweep":   Scope{Changes: 2, Live: 4, Snapshot: 2, Sweep: true},
-			"sweep3":  Scope{Changes: 3, Live: 3, Snapshot: 1, Sweep: true},
-			"split":   Scope{Changes: 3, Live: 3, Snapshot: 1, Split: 2, Sweep: true},
-			"replay":  Scope{Changes: 2, Live: 3, Snapshot: 1, Sweep: true, Replay: true},
-			"rerun":   Scope{Changes: 3, Live: 3, Snapshot: 2, Replay: true, Rerun: true},
-			"gap":     Scope{Changes: 3, Live: 2, Snapshot: 1, Gap: true},
-			"gapped":  Scope{Changes: 3, Live: 1, Snapshot: 1, Gap: true, Sweep: true},
-			"copied":  Scope{Changes: 2, Live: 1, Snapshot: 2, Gap: true},
-			"lanes":   Lanes{Live: 3, Snapshot: 2},
-			"batches": Lanes{Live: 2, Snapshot: 3},
-			"facts":   Facts{Changes: 3, Names: 2, Late: 2},
-			"names":   Facts{Changes: 2, Names: 3, Late: 1},
-		}
+		scopes = larger
 	}
 	for name, c := range scopes {
 		t.Run(name, func(t *testing.T) {
@@ -76,6 +87,20 @@ func TestSearchHoldsWithoutWaitingForTheSnapshot(t *testing.T) {
 	require.Nil(t, r.Found)
 	require.True(t, r.Whole)
 }
+
+// Scopes in which guards are taken away, each about one thing.
+var (
+	plain  = Scope{Changes: 2, Live: 3, Snapshot: 1}
+	swept  = Scope{Changes: 2, Live: 3, Snapshot: 1, Sweep: true}
+	split  = Scope{Changes: 2, Live: 3, Snapshot: 1, Split: 1, Sweep: true}
+	replay = Scope{Changes: 2, Live: 2, Snapshot: 1, Sweep: true, Replay: true}
+	rerun  = Scope{Changes: 2, Live: 2, Snapshot: 1, Replay: true, Rerun: true}
+	gap    = Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true}
+	copied = Scope{Changes: 1, Live: 1, Snapshot: 2, Gap: true}
+	buried = Scope{Changes: 1, Live: 1, Snapshot: 1, Gap: true, Dead: true}
+	pair   = Lanes{Live: 2, Snapshot: 1}
+	facts  = Facts{Changes: 2, Names: 2, Late: 1}
+)
 
 // Each guard that is taken away is missed, and the shortest way to that is shown.
 func TestEveryGuardIsNeeded(t *testing.T) {

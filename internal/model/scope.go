@@ -10,6 +10,8 @@ type Scope struct {
 	Replay   bool
 	Rerun    bool // a replay raises the rerun
 	Gap      bool // the stream forgets changes, and a restart begins a second generation
+	Force    bool // a restart may begin it without a reason
+	Third    bool // and then a third one
 	Dead     bool // a snapshot record may go to the dlq
 	Most     int  // states; 0 is 50 million
 }
@@ -39,8 +41,8 @@ func (w *world) initial() []state {
 	var all []state
 	for _, first := range []bool{true, false} {
 		s := state{first: first, begin: none, shards: [2]shard{{said: fact{at: none}}, {said: fact{at: none}}}}
-		if w.Gap { // create is behind us: the other scopes are about it
-			w.start(&s)
+		if w.generations() > 1 { // create is behind us: the other scopes are about it
+			w.start(&s, 0)
 			s.append(entry{what: created})
 			s.read = s.entries
 			w.settle(&s)

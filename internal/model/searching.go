@@ -7,8 +7,9 @@ import (
 	"github.com/crossfadedb/crossfade/internal/snapshot"
 )
 
-// searcher is the search for rows that vanished: what some run of it has come to.
+// searcher is the search for rows that vanished before a generation: what some run of it has come to.
 type searcher struct {
+	reads    bool // one has begun; of interest when a third generation may begin
 	suspects bool // one has read the item and suspects it
 	suspect  item
 	missing  bool // one did not find a suspect at the source, and may write its marker
@@ -21,39 +22,57 @@ func (w *world) search(s *state, do doer) {
 	if control.Restarted == nil {
 		return
 	}
-	generation := uint32(s.generation())
+	current := s.generation()
 	if control.Marked == nil && w.maySearch(s, control) {
 		if !w.has(MarkVanished) {
-			do(searchRecords, none, func(s *state) { s.append(entry{what: marked}) })
+			do(searchRecords, current, func(s *state) { s.append(entry{what: marked}) })
 			return
 		}
-		do(searchReads, none, func(s *state) {
-			if snapshot.Suspect(stored(s.item), generation) {
-				s.searcher.suspects, s.searcher.suspect = true, s.item
-			} else {
-				s.searcher.passed = true
-			}
-		})
+		w.searchReads(s, current, do)
 	}
-	if s.searcher.suspects {
-		do(searchLooks, none, func(s *state) {
+	if s.searchers[current-2].passed && control.Phase() == checkpoint.Marking {
+		do(searchRecords, current, func(s *state) { s.append(entry{what: marked}) })
+	}
+	for g := int8(2); g <= current; g++ {
+		if g < current && s.searchers[g-2].reads && s.before[g-1].works {
+			w.searchReads(s, g, do)
+		}
+		w.searchFinds(s, g, do)
+	}
+}
+
+// searchReads lets a search of a generation read the new table.
+func (w *world) searchReads(s *state, generation int8, do doer) {
+	do(searchReads, generation, func(s *state) {
+		r := &s.searchers[generation-2]
+		r.reads = w.Third
+		if snapshot.Suspect(stored(s.item), uint32(generation)) {
+			r.suspects, r.suspect = true, s.item
+		} else {
+			r.passed = true
+		}
+	})
+}
+
+// searchFinds lets it look at the source, and write its marker.
+func (w *world) searchFinds(s *state, generation int8, do doer) {
+	if s.searchers[generation-2].suspects {
+		do(searchLooks, generation, func(s *state) {
+			r := &s.searchers[generation-2]
 			_, found := s.present()
-			if snapshot.Vanished(stored(s.searcher.suspect), generation, found && w.has(MarkIfGone)) {
-				s.searcher.missing = true
+			if snapshot.Vanished(stored(r.suspect), uint32(generation), found && w.has(MarkIfGone)) {
+				r.missing = true
 			} else {
-				s.searcher.passed = true
+				r.passed = true
 			}
-			s.searcher.suspects, s.searcher.suspect = false, item{}
+			r.suspects, r.suspect = false, item{}
 		})
 	}
-	if s.searcher.missing {
-		do(searchMarks, none, func(s *state) {
-			w.arrive(s, w.marker(int8(generation)))
-			s.searcher.passed = true
+	if s.searchers[generation-2].missing {
+		do(searchMarks, generation, func(s *state) {
+			w.arrive(s, w.marker(generation))
+			s.searchers[generation-2].passed = true
 		})
-	}
-	if s.searcher.passed && control.Phase() == checkpoint.Marking {
-		do(searchRecords, none, func(s *state) { s.append(entry{what: marked}) })
 	}
 }
 

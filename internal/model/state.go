@@ -7,10 +7,11 @@ import (
 
 // The most that fits a state; a Scope keeps within it.
 const (
-	maxChanges = 4
-	maxLive    = 8
-	maxSnap    = 4
-	maxControl = 6
+	maxChanges     = 4
+	maxLive        = 8
+	maxSnap        = 4
+	maxGenerations = 3
+	maxControl     = 8
 )
 
 // none is "not there", for positions and offsets.
@@ -133,14 +134,14 @@ type state struct {
 	swept   item // the highest marker that was removed
 	sweeper sweeper
 
-	// The gap, and the second generation.
-	trimmed  int8 // the last change that the stream has forgotten
-	gone     int8 // and that nobody still holds
-	begin    int8 // where capture of the second generation starts; none while that is not durable
-	before   before
-	known    bool // everybody has known of the second generation for a grace
-	dead     bool // a record went to the dlq
-	searcher searcher
+	// The gaps, and the generations after the first one.
+	trimmed   int8 // the last change that the stream has forgotten
+	gone      int8 // and that nobody still holds
+	begin     int8 // where capture of the next generation will start; none while that is not durable
+	before    [maxGenerations - 1]before
+	known     bool                         // everybody has known of the current generation for a grace
+	dead      bool                         // a record went to the dlq
+	searchers [maxGenerations - 1]searcher // of the second generation, and of the third
 }
 
 // entry is a control entry.

@@ -9,8 +9,9 @@ type doer func(v verb, object int8, change func(*state))
 
 // next lists every step that may follow. Each part lists its own.
 func (w *world) next(from state, step func(action, state)) {
+	var to state // one for all steps: each is passed on by value
 	do := func(v verb, object int8, change func(*state)) {
-		to := from
+		to = from
 		change(&to)
 		w.settle(&to)
 		if to != from {
@@ -45,12 +46,20 @@ func (w *world) settle(s *state) {
 	if s.copied {
 		s.ready = false
 	}
-	if s.snaps == w.Snapshot && (s.ready || s.copied) {
-		s.images = 0
+	if s.snaps == w.Snapshot {
+		if s.ready || s.copied {
+			s.images = 0
+		}
+		for i := range s.before {
+			s.before[i].images = 0
+		}
 	}
-	if s.lives == w.Live && !w.Gap {
+	if s.lives == w.Live { // nobody can publish
 		for i := range s.shards {
 			s.shards[i].floor = max(s.shards[i].floor, s.shards[i].said.at)
+		}
+		for i := range s.before {
+			s.before[i].shards = before{}.shards
 		}
 	}
 	if !w.Replay || s.replayed {
@@ -64,8 +73,10 @@ func (w *world) settle(s *state) {
 // possible, and nothing impossible.
 func (w *world) reading(s *state) {
 	image, present := s.present()
-	if s.before.works && present {
-		s.before.images |= 1 << image
+	for i := range s.before {
+		if s.before[i].works && present {
+			s.before[i].images |= 1 << image
+		}
 	}
 	if s.entries == 0 || s.copied || w.state(s, s.entries).Closed != nil {
 		return
@@ -90,23 +101,24 @@ func (w *world) application(s *state, do doer) {
 func (w *world) create(s *state, do doer) {
 	started := s.shards[0].known
 	if !started && (s.entries == 0 || !w.has(StartFirst)) {
-		do(createStart, none, w.start)
+		do(createStart, none, func(s *state) { w.start(s, s.head) })
 	}
 	if s.entries == 0 && (started || !w.has(StartFirst)) {
 		do(createControl, none, func(s *state) { s.append(entry{what: created}); s.read = s.entries })
 	}
 }
 
-// start writes the facts of a new generation: one for each shard that is open, and for each that is closed already.
-func (w *world) start(s *state) {
+// start writes the facts of a new generation, as the stream was after the change head: one for each shard that is open,
+// and for each that is closed already.
+func (w *world) start(s *state, head int8) {
 	s.shards = [2]shard{{known: true, said: fact{at: none}}, {said: fact{at: none}}}
 	open := 0
-	if w.Split > 0 && s.head >= w.Split {
+	if w.Split > 0 && head >= w.Split {
 		open = 1
 		s.shards[0].before, s.shards[1].known = true, true
 	}
 	sh := &s.shards[open]
-	sh.said, sh.floor, sh.published = fact{at: s.head}, s.head, s.head
+	sh.said, sh.floor, sh.published = fact{at: head}, head, head
 }
 
 func (s *state) append(e entry) {
@@ -131,13 +143,14 @@ func (w *world) capture(s *state, i int8, do doer) {
 		return
 	}
 	floor := max(sh.floor, w.firstOf(i))
-	if sh.published < s.gone && floor < s.gone {
+	gone := min(s.gone, w.last(s, i))
+	if sh.published < gone && floor < gone {
 		if !w.has(StopAtGap) {
-			do(captureLeaps, s.gone, func(s *state) { s.shards[i].published = s.gone })
+			do(captureLeaps, gone, func(s *state) { s.shards[i].published = gone })
 		}
 		return
 	}
-	floor = max(floor, s.gone)
+	floor = max(floor, gone)
 	generation := s.generation()
 	for n := floor + 1; n <= min(max(sh.published, floor)+1, w.last(s, i)) && s.lives < w.Live; n++ {
 		do(capturePublishes, n, func(s *state) { s.publish(record{generation, true, n}, i) })
@@ -213,8 +226,10 @@ func (w *world) grace(s *state) {
 	if w.has(AskAgain) {
 		s.read = s.entries
 	}
-	s.gone, s.before, s.known = s.trimmed, before{}, s.generation() > 1
-	s.searcher = searcher{passed: s.searcher.passed}
+	s.gone, s.before, s.known = s.trimmed, [maxGenerations - 1]before{}, s.generation() > 1
+	for i := range s.searchers {
+		s.searchers[i] = searcher{passed: s.searchers[i].passed && int8(i)+2 == s.generation()}
+	}
 	if s.replaying || s.sweeper.overtaken {
 		s.sweeper = sweeper{} // it has read of the replay
 	}
