@@ -81,14 +81,14 @@ func (r *run) create(ctx context.Context) error {
 	return nil
 }
 
-// copy waits until the snapshot is closed and applied. A sixth of it done, it kills a worker of each kind; two thirds of
-// it done, the shards of the stream split.
+// copy waits until the snapshot is closed and applied. A twentieth of it done, early enough for a slow machine, it kills a
+// worker of each kind; two thirds of it done, the shards of the stream split.
 func (r *run) copy(ctx context.Context) error {
 	killed, split := false, false
 	items := int64(r.Items)
 	_, err := r.until(ctx, "the snapshot to be closed and applied", func(s *assembly.Status) (bool, error) {
 		published := max(s.Rows.Done, 0)
-		if !killed && published >= items/6 {
+		if !killed && published >= items/20 {
 			killed = true
 			if err := r.kill(); err != nil {
 				return false, err
