@@ -352,17 +352,17 @@ func (ls *lanes) returned(h holding, a answer) (unnamed fault.Throttle) {
 		return fault.NotThrottled
 	}
 	now := time.Now()
-	if a.unanswered {
-		ls.atOnce.unanswered(h.began, now)
-	} else {
-		ls.atOnce.answered()
-	}
 	table, narrow := a.throttled[fault.TableThrottled], a.throttled[fault.RangeThrottled]
 	unnamed = ls.reasons.unnamed(table, narrow)
 	if unnamed == fault.TableThrottled {
 		table += a.throttled[fault.UnnamedThrottled]
 	} else {
 		narrow += a.throttled[fault.UnnamedThrottled]
+	}
+	if a.unanswered {
+		ls.atOnce.unanswered(h.began, now)
+	} else {
+		ls.atOnce.answered(table+narrow > 0)
 	}
 	ls.reasons.note(h.hot, a.rows, narrow, now)
 	if narrow > 0 && ls.reasons.wide() {

@@ -41,7 +41,7 @@ const (
 	// A rate is held for holdLeast, and until so many rows are answered, for it takes throttled ones to find the quota
 	// again; but no longer than holdMost.
 	holdLeast = 2 * time.Second
-	holdRows  = 200
+	holdRows  = 400
 	holdMost  = 10 * time.Second
 	// How soon after a cut another one may follow: a few rows tell little.
 	cutEvery = 50 * time.Millisecond

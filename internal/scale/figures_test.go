@@ -42,15 +42,14 @@ func TestFigures(t *testing.T) {
 func provisioned(t *testing.T, workers, padding int, quota, saves float64, form string) {
 	const steady, changed = 60, 40
 	began := time.Now()
-	lines := ""
+	var rows []string
 	synctest.Test(t, func(t *testing.T) {
 		table := newTable(max(8, int(quota/250)), quota, saves)
 		topics := backlog(form)
 		topic := topics[form]
 		topic.padding = padding
 		topics[form] = topic
-		// What has been saved is used up first: that is no quota.
-		first := int(3 * saves)
+		first := max(10, int(3*saves)) // by then what was saved is used up
 		stop := start(t, workers, 2, table, topics)
 		time.Sleep(time.Duration(first+steady) * time.Second)
 		table.provision(quota / 2)
@@ -64,22 +63,25 @@ func provisioned(t *testing.T, workers, padding int, quota, saves float64, form 
 			from, to int
 			quota    float64
 		}{
-			{"begin and hold", first, first + steady, quota},
+			{fmt.Sprintf("the first %d s", first), 0, first, quota},
+			{"steady", first, first + steady, quota},
 			{"halved", first + steady, first + steady + changed, quota / 2},
 			{"doubled", first + steady + changed, first + steady + 2*changed, quota},
 		} {
 			c := table.between(w.from, w.to)
-			lines += fmt.Sprintf("| %s | %s | %.0f | %.1f | %.2f | %d |", name, w.what, w.quota, 100*c.units/w.quota/float64(w.to-w.from),
-				100*c.throttled(), table.found(w.from, w.to, w.quota))
-			lines += "%s |\n"
+			rows = append(rows, fmt.Sprintf("| %s | %s | %.0f | %.1f | %.2f | %d |", name, w.what, w.quota, 100*c.units/w.quota/float64(w.to-w.from),
+				100*c.throttled(), table.found(w.from, w.to, w.quota)))
 			name = "| |"
 		}
 	})
-	speed := fmt.Sprintf(" %.0f", (3*saves+steady+2*changed)/time.Since(began).Seconds())
-	fmt.Printf(lines, speed, "", "")
+	speed := fmt.Sprintf(" %.0f", (max(10, 3*saves)+steady+2*changed)/time.Since(began).Seconds())
+	for _, row := range rows {
+		fmt.Println(row + speed + " |")
+		speed = ""
+	}
 }
 
-// onDemand is a table that begins with four partitions, each of which becomes two when it has refused for a minute.
+// onDemand is a table that begins with four partitions, each of which becomes two when it has refused in fifteen seconds.
 func onDemand(t *testing.T) {
 	fmt.Println("\n| on demand, minute | partitions | units/s that they take | used, % | throttled, % |")
 	fmt.Println("|---|---|---|---|---|")
