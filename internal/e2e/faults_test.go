@@ -154,12 +154,17 @@ var faults = []fault{
 type dice struct {
 	random *rand.Rand
 	turn   []fault
+	turns  int // begun
 }
+
+// turnOver reports whether all kinds have had their turn.
+func (d *dice) turnOver() bool { return d.turns > 0 && len(d.turn) == 0 }
 
 // next is the first whose turn it is and whose place is free; false if there is none.
 func (d *dice) next(taken func(place string) bool) (f fault, found bool) {
 	if len(d.turn) == 0 {
 		d.turn = slices.Clone(faults)
+		d.turns++
 		d.random.Shuffle(len(d.turn), func(i, j int) { d.turn[i], d.turn[j] = d.turn[j], d.turn[i] })
 	}
 	i := slices.IndexFunc(d.turn, func(f fault) bool { return !taken(f.place) })

@@ -128,15 +128,31 @@ func (r *rack) disturb(length time.Duration, enough func() bool) {
 	time.Sleep(r.dice.between(200*time.Millisecond, 1500*time.Millisecond))
 	r.begin(killSnapshot) // that one first: they have little time
 	for more() {
+		if r.dice.turnOver() {
+			r.lull(length / 8)
+		}
 		r.endDue()
 		if f, found := r.dice.next(r.taken); found {
 			r.begin(f)
 		}
-		r.supervise()
-		if time.Since(began) > length/2 {
-			r.tendSweep()
-		}
+		r.tend(time.Since(began) > length/2)
 		time.Sleep(r.dice.between(0, time.Second))
+	}
+}
+
+// tend is what happens beside the faults.
+func (r *rack) tend(sweeping bool) {
+	r.supervise()
+	if sweeping {
+		r.tendSweep()
+	}
+}
+
+// lull is a while without faults, long enough for a sweep to come to its end if the run is long.
+func (r *rack) lull(length time.Duration) {
+	r.endSpells(func(*spell) bool { return true })
+	for end := time.Now().Add(min(length, 3*tortureGrace)); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		r.tend(r.sweeper != nil)
 	}
 }
 

@@ -23,19 +23,20 @@
 // The step called grace is the assumption behind guard c of the sweep: that nothing begun before it is under way after
 // it. It can come at any moment.
 //
-// # A second generation
+// # Generations
 //
-// The stream forgets what capture has not read; capture stops there, and a restart begins the second generation. Records
-// and workers of the first one go on until a grace has passed. Searches for rows that vanished, any number of them, read
-// the new table, look at the source, and write their markers, in steps between which all else may happen.
+// The stream forgets what capture has not read, and capture stops there; or an operator forces it: a restart begins the
+// second generation, and another one the third. Records and workers of the generations before go on until a grace has
+// passed. Searches for rows that vanished, any number of them, read the new table, look at the source, and write their
+// markers, in steps between which all else may happen.
 //
 // # Lanes
 //
 // The topics hold a few records of two keys, in any order and as often as may be, and the table may refuse one of the events
-// for good. The worker is apply.Steps: fetching, lanes, superseding, retries, the dlq and the frontiers are the program's
-// own, in every order in which calls may begin and end. It may crash at any moment, and what it had in memory may
-// arrive later. What is committed never passes a change that is not written, and the worker never stands still before
-// everything is committed.
+// for good. The worker is apply.Steps: fetching, lanes, superseding, the dlq and the frontiers are the program's own, in
+// every order in which calls may begin and end. It may crash at any moment, and what it had in memory may arrive later.
+// What is committed never passes a change that is not written, and the worker never stands still before everything is
+// committed.
 //
 // # Facts
 //
@@ -43,12 +44,18 @@
 // begin again. They ask checkpoint.Furthest and Superseded. The furthest fact never falls: the scopes of one key take
 // that as given.
 //
+// # Fewer states
+//
+// What can make no difference any more is left out of a state (world.settle, laneWorld.settle), and steps that only make
+// more possible are taken at once: a page is read whenever it may be, and a record that was written counts as done,
+// whether or not the answer came. What a crash or a lost answer leaves behind can do less than that.
+//
 // # What it does not look at
 //
-// Two keys through a whole migration: each key has an order of its own, and they meet in partitions only. A stream of two shards, or a
-// replay, in a second generation; a restart without a gap; a third generation. Whether a sweep must end when a generation
-// begins, and wait for the marking: it does both here, as in the program, and within these scopes nothing goes wrong
-// without either.
+// Two keys through a whole migration: each key has an order of its own, and they meet in the partitions only. Facts of a
+// segment, and of several shards, by name. A shard that splits more than once. The order of a batch that fails in part, and
+// the pace of the calls. Whether a sweep must end when a generation begins, and wait for the marking: it does both here, as
+// in the program, and within these scopes nothing goes wrong without either.
 //
 // # What is wrong
 //
