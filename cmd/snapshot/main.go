@@ -26,6 +26,7 @@ func (c *command) Run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	assembly.LimitMemory(assembly.SnapshotMemory(config))
 	return cli.Watched(streams, c.Logging, func(logger *slog.Logger, show *assembly.Show) error {
 		return assembly.Snapshot(ctx, config, assembly.WorkerOptions{Show: show, Logger: logger})
 	})
