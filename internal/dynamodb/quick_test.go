@@ -14,11 +14,15 @@ import (
 func TestQuickTakesTheUsual(t *testing.T) {
 	t.Parallel()
 	decoder := events.NewDecoder(schema)
+	var more strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&more, `,"attribute %d":{"S":""}`, i)
+	}
 	for _, rows := range []int{0, 1, 2, 5000} {
 		items, records := make([]string, rows), make([]string, rows)
 		for i := range rows {
 			key := fmt.Sprintf(`"pk":{"S":"é \"%d\""},"sk":{"N":"%d"}`, i, i)
-			items[i] = fmt.Sprintf(`{%s,"m":{"M":{"l":{"L":[{"N":"-1.5"},{"BOOL":true}]}}},"z":{"NULL":true}}`, key)
+			items[i] = fmt.Sprintf(`{%s,"m":{"M":{"l":{"L":[{"N":"-1.5"},{"BOOL":true}]}}},"z":{"NULL":true}%s}`, key, more.String())
 			image := fmt.Sprintf(`,"NewImage":%s`, items[i])
 			event := []string{"INSERT", "MODIFY", "REMOVE"}[i%3]
 			if event == "REMOVE" {

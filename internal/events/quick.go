@@ -59,16 +59,19 @@ func (q Quick) Members(i int, member func(name []byte, i int) int) int {
 	if i < 0 || at(q, i) != ',' {
 		return closed(q, i)
 	}
-	names := [quickNested][]byte{first}
-	for n := 1; n < quickNested; n++ {
-		if names[n], i = q.member(i+1, member); i < 0 {
+	var room [16][]byte // more are rare
+	names := append(room[:0], first)
+	for len(names) < quickNested {
+		var name []byte
+		if name, i = q.member(i+1, member); i < 0 {
 			return -1
 		}
-		for _, before := range names[:n] {
-			if string(before) == string(names[n]) {
+		for _, before := range names {
+			if string(before) == string(name) {
 				return -1
 			}
 		}
+		names = append(names, name)
 		if at(q, i) != ',' {
 			return closed(q, i)
 		}
@@ -118,9 +121,9 @@ func (d *Decoder) quickKey(q Quick, i int, keys []byte, most int) (end int, _ []
 }
 
 const (
-	quickNames  = 64 // attributes of an item: each name is compared with those before it
-	quickNested = 16 // names of an object within a value, likewise
-	quickDepth  = 64 // DynamoDB's own limit is 32 nested values, of two levels each
+	quickNames  = 256 // attributes of an item: each name is compared with those before it
+	quickNested = 64  // names of an object within a value, likewise
+	quickDepth  = 64  // DynamoDB's own limit is 32 nested values, of two levels each
 )
 
 // quick is split, and reports false if the full decoder must decide.
