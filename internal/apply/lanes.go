@@ -17,7 +17,7 @@ type job struct {
 	event  events.Event
 	record events.Record
 	dead   *events.Invalid
-	ticket ticket
+	ticket *ticket
 
 	attempts int // failed ones; under the lanes' lock
 }
@@ -36,10 +36,11 @@ func (j *job) insertable() bool {
 // way at the same time. It is in lanes.byKey exactly while it has waiting jobs or a writer.
 type lane struct {
 	key     string
-	waiting []*job // by version, lowest first; of equal ones the later arrival last
-	held    bool   // by a writer, or by a timer that waits before the next attempt
-	hot     bool   // its range of keys is throttled
-	queue   *queue // where it waits for a writer; nil when it does not
+	waiting []*job  // by version, lowest first; of equal ones the later arrival last
+	held    bool    // by a writer, or by a timer that waits before the next attempt
+	hot     bool    // its range of keys is throttled
+	queue   *queue  // where it waits for a writer; nil when it does not
+	one     [1]*job // the memory of waiting, for as long as that is enough
 
 	backoff *backoff.ExponentialBackOff // since the last success
 }
@@ -165,6 +166,7 @@ func (ls *lanes) add(jobs []*job) {
 		l := ls.byKey[key]
 		if l == nil {
 			l = &lane{key: key}
+			l.waiting = l.one[:0]
 			ls.byKey[key] = l
 		}
 		l.add(j)

@@ -74,21 +74,17 @@ func (c Counts) Total() int64 {
 	return c.Applied + c.Stale + c.Duplicate + c.AppOwned + c.Present + c.Superseded + c.Dead + c.PastClose + c.OldGen
 }
 
-// ending is the end of one record's way: the offset after it, and its fate once that is known.
-type ending struct {
-	next int64
-	fate fate
-}
-
-// ticket is a record under way. Whoever holds it hands it to done exactly once.
+// ticket is a record under way. Whoever holds it hands it to done exactly once. It outlives the record: until those before
+// it are done, too.
 type ticket struct {
 	partition *partition
-	step      *checkpoint.Step[*ending]
-	ending    *ending
+	step      checkpoint.Step[*ticket]
+	next      int64 // the offset after it
 	bytes     int64
+	fate      fate // once that is known
 }
 
-func (t ticket) done(f fate) { t.partition.done(t, f) }
+func (t *ticket) done(f fate) { t.partition.done(t, f) }
 
 // partition is one assigned partition: what of it is done.
 type partition struct {
@@ -96,7 +92,7 @@ type partition struct {
 	budget *budget
 
 	mu        sync.Mutex
-	frontier  checkpoint.Frontier[*ending]
+	frontier  checkpoint.Frontier[*ticket]
 	room      *sync.Cond // frontier.Pending fell
 	progress  Progress   // what may be committed
 	committed int64      // offset last committed
@@ -106,19 +102,20 @@ func newPartition(id events.TopicPartition, start Progress, b *budget) *partitio
 	p := &partition{id: id, budget: b, progress: start, committed: start.Offset}
 	p.room = sync.NewCond(&p.mu)
 	// A fate counts when the frontier passes it, so that counts and offset are of one moment.
-	p.frontier.Passed = func(e *ending) {
-		p.progress.Offset = e.next
-		p.progress.Counts.count(e.fate)
+	p.frontier.Passed = func(t *ticket) {
+		p.progress.Offset = t.next
+		p.progress.Counts.count(t.fate)
 	}
 	return p
 }
 
 // begin notes that the record at offset is under way. Records begin in the order of their offsets.
-func (p *partition) begin(offset, bytes int64) ticket {
+func (p *partition) begin(offset, bytes int64) *ticket {
+	t := &ticket{partition: p, next: offset + 1, bytes: bytes}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e := &ending{next: offset + 1}
-	return ticket{partition: p, step: p.frontier.Begin(e), ending: e, bytes: bytes}
+	p.frontier.BeginStep(&t.step, t)
+	return t
 }
 
 // skipTo notes that there is nothing before offset next that has not begun: holes that compaction or
@@ -128,12 +125,12 @@ func (p *partition) skipTo(next int64) {
 	p.done(t, fateNone)
 }
 
-func (p *partition) done(t ticket, f fate) {
+func (p *partition) done(t *ticket, f fate) {
 	p.budget.adjust(-t.bytes)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t.ending.fate = f
-	if p.frontier.Done(t.step) {
+	t.fate = f
+	if p.frontier.Done(&t.step) {
 		p.room.Broadcast()
 	}
 }

@@ -12,7 +12,7 @@ type Frontier[P any] struct {
 	any     bool
 }
 
-// Step is one piece of work under way.
+// Step is one piece of work under way. It may be a part of what the caller keeps about the work.
 type Step[P any] struct {
 	position P
 	finished bool
@@ -20,9 +20,15 @@ type Step[P any] struct {
 
 // Begin notes that the work of position has begun. Positions must be begun in their order.
 func (f *Frontier[P]) Begin(position P) *Step[P] {
-	s := &Step[P]{position: position}
-	f.pending = append(f.pending, s)
+	s := &Step[P]{}
+	f.BeginStep(s, position)
 	return s
+}
+
+// BeginStep is Begin in the caller's memory, which is held until the frontier has passed it.
+func (f *Frontier[P]) BeginStep(s *Step[P], position P) {
+	*s = Step[P]{position: position}
+	f.pending = append(f.pending, s)
 }
 
 // Done notes that the work of s is durable, and reports whether the frontier moved. Doing it twice is the

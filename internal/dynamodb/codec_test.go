@@ -138,7 +138,7 @@ func FuzzParseError(f *testing.F) {
 		require.NotEmpty(t, classified.Error())
 		target := &Target{names: names}
 		if item, failed := conditionFailed(err); failed {
-			require.NotEqual(t, apply.Applied, target.refused(item, version(1).String()))
+			require.NotEqual(t, apply.Applied, target.refused(item, version(1)))
 		}
 	})
 }
@@ -146,15 +146,20 @@ func FuzzParseError(f *testing.F) {
 // FuzzInsertAnswer: as many answers as there were statements, or an error.
 func FuzzInsertAnswer(f *testing.F) {
 	for _, seed := range []string{
+		`{"Responses":[{"TableName":"orders"},{"TableName":"orders"}]}`, `{"Responses":[{"TableName":"orders"}]}`, `{"Responses":[{"TableName":"orders"}{"TableName":"orders"}]}`,
+		`{"Responses":[{"TableName":"orders"},{"TableName":"orders"},]}`, `{"Responses":[{"TableName":"orders"},{"TableName":"orders"},{"TableName":"orders"}]}`,
 		`{"Responses":[{"TableName":"orders"},{"Error":{"Code":"DuplicateItem","Message":"m","Item":{"pk":{"S":"a"},"cf:v":{"S":"x"}}}}]}`,
 		`{"Responses":[{"Error":null},{"Error":{}}]}`, `{"Responses":[{}]}`, `{"Responses":null}`, `{}`, ``, `[]`, `{"Responses":[{"Error":{"Code":7}},{}]}`, `{"Responses":[null,null]}`,
 		`{"Responses":[{"Error":{"Code":"DuplicateItem","Item":7}},{"Error":{"Code":"DuplicateItem","Item":{"cf:v":[]}}}]}`,
 	} {
 		f.Add([]byte(seed))
 	}
-	target := &Target{table: &Table{name: "orders"}, names: names}
+	target := NewTarget(&Table{name: "orders"}, schema, names, Versioned)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		answers, err := parseInsert(body, 2)
+		answers, err := target.parseInsert(body, 2)
+		full, fullErr := parseStatements(body, 2)
+		require.Equal(t, full, answers)
+		require.Equal(t, fullErr, err)
 		if err != nil {
 			return // refused
 		}
@@ -165,6 +170,20 @@ func FuzzInsertAnswer(f *testing.F) {
 			require.Equal(t, result.Err == nil, result.Outcome != 0, "an outcome or an error")
 		}
 	})
+}
+
+// The units of a put are found wherever they stand, and nothing else is taken for them.
+func TestConsumedByPut(t *testing.T) {
+	for answer, want := range map[string]float64{
+		`{"ConsumedCapacity":{"CapacityUnits":1.0,"TableName":"CapacityUnits"}}`:               1,
+		`{"ConsumedCapacity":{"TableName":"CapacityUnits","CapacityUnits":400}}`:               400,
+		`{"ConsumedCapacity": {"CapacityUnits": 2.5}}`:                                         2.5,
+		`{"ConsumedCapacity":{"TableName":"orders","WriteCapacityUnits":3,"CapacityUnits":3}}`: 3,
+		`{"ConsumedCapacity":{"CapacityUnits":"1"}}`:                                           0, `{}`: 0, ``: 0, `{"CapacityUnits":`: 0, `{"CapacityUnits":1.2.3}`: 0,
+	} {
+		require.InDelta(t, want, consumedByPut([]byte(answer)), 0, answer)
+	}
+	require.Zero(t, consumedByPut(nil))
 }
 
 // ways are a table, and how a row gets into it.

@@ -2,8 +2,9 @@
 // one as apply.Target and sweep.Markers.
 //
 // Items pass as bytes (invariant 7). The calls that carry items (PutItem, BatchExecuteStatement, Scan, GetRecords,
-// and the sweep's DeleteItem) go through a small wire client: the SDK's configuration, credentials, endpoint and v4
-// signer, with request bodies and answers that this package writes and cuts itself. All other calls are the SDK's.
+// and the sweep's DeleteItem) go through a small wire client: the SDK's configuration, credentials and
+// endpoint, with signatures, request bodies and answers that this package writes and cuts itself. All other calls are the
+// SDK's.
 //
 // Nothing is retried here. An error is classified once, by classify, and the callers retry.
 package dynamodb

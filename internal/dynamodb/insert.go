@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -44,13 +45,15 @@ func (t *Target) Insert(ctx context.Context, rows []events.Event) []apply.Result
 	if len(batched) == 0 {
 		return results
 	}
-	what := fmt.Sprintf("insert %d rows into %s", len(batched), t.table.name)
 	answer, err := t.table.wire.call(ctx, "DynamoDB_20120810.BatchExecuteStatement", append(body, `]}`...))
 	var answers []statementAnswer
 	if err == nil {
-		answers, err = parseInsert(answer, len(batched))
+		answers, err = t.parseInsert(answer, len(batched))
 	}
-	if err = classify(err, what); fault.Of(err) == fault.Record && err != nil {
+	if err != nil {
+		err = classify(err, fmt.Sprintf("insert %d rows into %s", len(batched), t.table.name))
+	}
+	if fault.Of(err) == fault.Record && err != nil {
 		// The call was refused as a whole for what may be one row's fault. Alone, each says its own.
 		for _, i := range batched {
 			results[i] = t.Put(ctx, rows[i])
@@ -125,7 +128,24 @@ type statementAnswer struct {
 	}
 }
 
-func parseInsert(answer []byte, want int) ([]statementAnswer, error) {
+// parseInsert is parseStatements; the usual answer, that all of them succeeded, needs no decoder.
+func (t *Target) parseInsert(answer []byte, want int) ([]statementAnswer, error) {
+	rest, usual := bytes.CutPrefix(answer, []byte(`{"Responses":[`))
+	for n := 0; n < want && usual; n++ {
+		if n > 0 {
+			if rest, usual = bytes.CutPrefix(rest, []byte{','}); !usual {
+				break
+			}
+		}
+		rest, usual = bytes.CutPrefix(rest, t.succeeded)
+	}
+	if usual && string(rest) == "]}" {
+		return make([]statementAnswer, want), nil
+	}
+	return parseStatements(answer, want)
+}
+
+func parseStatements(answer []byte, want int) ([]statementAnswer, error) {
 	var body struct{ Responses []statementAnswer }
 	if err := json.Unmarshal(answer, &body); err != nil {
 		return nil, err
@@ -154,7 +174,7 @@ func (t *Target) inserted(a statementAnswer, row events.Event) apply.Result {
 		return apply.Result{Outcome: apply.Applied, Units: unitsOf(len(row.Item.Raw))}
 	}
 	if a.Error.Code == "DuplicateItem" {
-		return apply.Result{Outcome: t.refused(a.Error.Item, row.Version.String())}
+		return apply.Result{Outcome: t.refused(a.Error.Item, row.Version)}
 	}
 	return apply.Result{Err: classify(a.err(), fmt.Sprintf("insert %s into %s", row.Key, t.table.name))}
 }
@@ -179,7 +199,7 @@ func (t *Table) CheckInsert(ctx context.Context, schema events.KeySchema) error 
 	answer, err := t.wire.call(ctx, "DynamoDB_20120810.BatchExecuteStatement", body)
 	if err == nil {
 		var answers []statementAnswer
-		if answers, err = parseInsert(answer, 1); err == nil {
+		if answers, err = parseStatements(answer, 1); err == nil {
 			err = answers[0].err()
 		}
 	}

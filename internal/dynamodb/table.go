@@ -72,8 +72,13 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	if o.RoleARN != "" {
 		loaded.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(loaded), o.RoleARN))
 	}
-	if o.Transport != nil {
-		loaded.HTTPClient = &http.Client{Transport: o.Transport}
+	transport := o.Transport
+	if transport != nil {
+		loaded.HTTPClient = &http.Client{Transport: transport}
+	} else if configured, ok := loaded.HTTPClient.(*awshttp.BuildableClient); ok {
+		transport = configured.GetTransport() // with what the environment says of certificates
+	} else {
+		return nil, &fault.Error{Class: fault.Fatal, Reason: "aws-config", What: fmt.Sprintf("%s: an HTTP client of type %T", what, loaded.HTTPClient)}
 	}
 	if o.Endpoint != "" {
 		loaded.BaseEndpoint = &o.Endpoint
@@ -86,8 +91,10 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 		}),
 		streams: dynamodbstreams.NewFromConfig(loaded),
 	}
-	t.wire, err = newWire(ctx, loaded, o.Endpoint, t.timeout)
-	return t, err
+	if t.wire, err = newWire(ctx, loaded, transport, o.Endpoint, t.timeout); err != nil {
+		return nil, &fault.Error{Class: fault.Fatal, Reason: "aws-config", What: what, Err: err, Advice: "check the endpoint and the region in the configuration"}
+	}
+	return t, nil
 }
 
 // SDK is the SDK's client for the table's account and region.

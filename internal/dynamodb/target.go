@@ -51,14 +51,17 @@ type Target struct {
 	table *Table
 	names Attributes
 	form  Form
+	begin []byte // of a PutItem, up to the item
 	// The part of a PutItem that follows the item, up to the version.
 	condition []byte
 	insert    string // the beginning of an INSERT statement
+	succeeded []byte // the answer to one
 }
 
 // NewTarget returns the target of a table with this key schema.
 func NewTarget(t *Table, schema events.KeySchema, names Attributes, form Form) *Target {
-	target := &Target{table: t, names: names, form: form, insert: insertInto(t.name)}
+	target := &Target{table: t, names: names, form: form, begin: t.begin("Item"), insert: insertInto(t.name)}
+	target.succeeded = append(quote([]byte(`{"TableName":`), t.name), '}')
 	// Invariant 1: every write of every kind stands under this condition.
 	c := []byte(`,"ReturnConsumedCapacity":"TOTAL","ReturnValuesOnConditionCheckFailure":"ALL_OLD","ConditionExpression":`)
 	if form == Plain {
@@ -75,32 +78,36 @@ func NewTarget(t *Table, schema events.KeySchema, names Attributes, form Form) *
 
 // Put implements apply.Target.
 func (t *Target) Put(ctx context.Context, row events.Event) apply.Result {
-	version := row.Version.String()
-	body := t.appendItem(t.table.begin("Item"), row, version)
+	room := len(t.begin) + len(row.Key) + len(row.Item.Raw) + len(row.Source) + aroundItem + len(t.condition)
+	body := t.appendItem(append(make([]byte, 0, room), t.begin...), row)
 	body = append(body, t.condition...)
 	if t.form == Versioned {
-		body = append(append(body, version...), `"}}}`...)
+		body = append(row.Version.Append(body), `"}}}`...)
 	}
 	answer, err := t.table.wire.call(ctx, "DynamoDB_20120810.PutItem", body)
-	units := consumed(answer)
+	units := consumedByPut(answer)
 	if err == nil {
 		return apply.Result{Outcome: apply.Applied, Units: units}
 	}
 	if stored, refused := conditionFailed(err); refused {
-		return apply.Result{Outcome: t.refused(stored, version)}
+		return apply.Result{Outcome: t.refused(stored, row.Version)}
 	}
 	return apply.Result{Err: classify(err, fmt.Sprintf("put %s into %s", row.Key, t.table.name))}
 }
 
+// aroundItem is about what a PutItem has beside the item and its condition: two versions and the names of our attributes.
+const aroundItem = 512
+
 // appendItem appends the item, or the marker, that the event leaves in the table.
-func (t *Target) appendItem(b []byte, row events.Event, version string) []byte {
+func (t *Target) appendItem(b []byte, row events.Event) []byte {
 	base := []byte(row.Key)
 	if row.Op == events.Write {
 		base = row.Item.Raw
 	}
 	b = append(b, '{')
 	if t.form == Versioned {
-		b = append(append(append(quote(b, t.names.Version), `:{"S":"`...), version...), `"},`...)
+		b = row.Version.Append(append(quote(b, t.names.Version), `:{"S":"`...))
+		b = append(b, `"},`...)
 	}
 	if row.Op != events.Write {
 		at := row.Time
@@ -121,7 +128,7 @@ func (t *Target) appendItem(b []byte, row events.Event, version string) []byte {
 }
 
 // refused says what the stored item means for a write of this version.
-func (t *Target) refused(stored []byte, version string) apply.Outcome {
+func (t *Target) refused(stored []byte, version events.Version) apply.Outcome {
 	if t.form == Plain {
 		return apply.AppOwned
 	}
@@ -134,7 +141,7 @@ func (t *Target) refused(stored []byte, version string) apply.Outcome {
 		return apply.AppOwned
 	}
 	// The comparison is the database's own: the bytes of the text.
-	switch cmp.Compare(held.S, version) {
+	switch cmp.Compare(held.S, version.String()) {
 	case 0:
 		return apply.Duplicate
 	default:
@@ -150,6 +157,21 @@ func consumed(answer []byte) float64 {
 		return 0 // unknown: the item's size is used
 	}
 	return body.ConsumedCapacity.CapacityUnits
+}
+
+// consumedByPut is consumed of an answer without an item: there is no text but a table's name in which the word could be.
+func consumedByPut(answer []byte) float64 {
+	_, rest, _ := bytes.Cut(answer, []byte(`"CapacityUnits":`))
+	rest = bytes.TrimLeft(rest, " ")
+	end := 0
+	for end < len(rest) && (rest[end] == '.' || '0' <= rest[end] && rest[end] <= '9') {
+		end++
+	}
+	units, err := strconv.ParseFloat(string(rest[:end]), 64)
+	if err != nil {
+		return 0
+	}
+	return units
 }
 
 // unitsOf is what a write of so many bytes costs, where the database does not say.

@@ -3,9 +3,8 @@ package dynamodb
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/go-json-experiment/json/jsontext"
@@ -26,33 +24,50 @@ const maxAnswer = 64 << 20
 
 // wire makes signed calls with bodies that are bytes already.
 type wire struct {
-	http        aws.HTTPClient
+	http        http.RoundTripper
 	credentials aws.CredentialsProvider
-	signer      *v4.Signer
-	region      string
 	timeout     time.Duration
-	endpoint    string // of DynamoDB
-	streams     string // of DynamoDB Streams
+	table       service // DynamoDB
+	streams     service // DynamoDB Streams
 }
 
-func newWire(ctx context.Context, c aws.Config, endpoint string, timeout time.Duration) (*wire, error) {
-	w := &wire{
-		http: c.HTTPClient, credentials: c.Credentials, signer: v4.NewSigner(), region: c.Region, timeout: timeout,
-		endpoint: endpoint, streams: endpoint,
+// service is one of the two, at its endpoint.
+type service struct {
+	signer *signer
+	post   *http.Request // what all requests have in common
+}
+
+func newService(ctx context.Context, endpoint, region string) (service, error) {
+	post, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, nil)
+	if err == nil && (post.URL.Host == "" || post.URL.RawQuery != "" || post.URL.User != nil) {
+		err = errors.New("not of the form http://host:port")
 	}
-	if endpoint != "" {
-		return w, nil
-	}
-	table, err := sdk.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sdk.EndpointParameters{Region: &c.Region})
 	if err != nil {
-		return nil, fmt.Errorf("endpoint of DynamoDB in %s: %w", c.Region, err)
+		return service{}, fmt.Errorf("endpoint %q: %w", endpoint, err)
 	}
-	streams, err := dynamodbstreams.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, dynamodbstreams.EndpointParameters{Region: &c.Region})
-	if err != nil {
-		return nil, fmt.Errorf("endpoint of DynamoDB Streams in %s: %w", c.Region, err)
+	s := newSigner(post.URL, region)
+	post.Host = s.host
+	return service{s, post}, nil
+}
+
+func newWire(ctx context.Context, c aws.Config, transport http.RoundTripper, endpoint string, timeout time.Duration) (*wire, error) {
+	atTable, atStreams := endpoint, endpoint
+	if endpoint == "" {
+		table, err := sdk.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sdk.EndpointParameters{Region: &c.Region})
+		if err != nil {
+			return nil, fmt.Errorf("endpoint of DynamoDB in %s: %w", c.Region, err)
+		}
+		streams, err := dynamodbstreams.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, dynamodbstreams.EndpointParameters{Region: &c.Region})
+		if err != nil {
+			return nil, fmt.Errorf("endpoint of DynamoDB Streams in %s: %w", c.Region, err)
+		}
+		atTable, atStreams = table.URI.String(), streams.URI.String()
 	}
-	w.endpoint, w.streams = table.URI.String(), streams.URI.String()
-	return w, nil
+	w := &wire{http: transport, credentials: c.Credentials, timeout: timeout}
+	var err1, err2 error
+	w.table, err1 = newService(ctx, atTable, c.Region)
+	w.streams, err2 = newService(ctx, atStreams, c.Region)
+	return w, errors.Join(err1, err2)
 }
 
 // answerError is an error that the service answered.
@@ -66,31 +81,26 @@ type answerError struct {
 
 func (e *answerError) Error() string { return fmt.Sprintf("%s: %s", e.code, e.message) }
 
-// call posts body to the operation that target names, such as DynamoDB_20120810.PutItem, and returns the answer.
+// call posts body to the operation that target names, such as DynamoDB_20120810.PutItem, and returns the answer. The body
+// must not be changed any more.
 func (w *wire) call(ctx context.Context, target string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	endpoint := w.endpoint
+	to := w.table
 	if strings.HasPrefix(target, "DynamoDBStreams") {
-		endpoint = w.streams
+		to = w.streams
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	request.Header.Set("X-Amz-Target", target)
-	request.Header.Set("Accept-Encoding", "identity") // the checksum is of the bytes as sent
 	credentials, err := w.credentials.Retrieve(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}
-	sum := sha256.Sum256(body)
-	// Both services sign as "dynamodb".
-	if err := w.signer.SignHTTP(ctx, credentials, request, hex.EncodeToString(sum[:]), "dynamodb", w.region, time.Now()); err != nil {
-		return nil, fmt.Errorf("sign: %w", err)
-	}
-	response, err := w.http.Do(request)
+	request := to.post.WithContext(ctx)
+	request.Header = to.signer.header(target, body, credentials, time.Now())
+	request.ContentLength = int64(len(body))
+	request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	request.Body, _ = request.GetBody()
+	// No redirect is followed, nor any cookie kept: a client has nothing to do here.
+	response, err := w.http.RoundTrip(request)
 	if err != nil {
 		return nil, err
 	}

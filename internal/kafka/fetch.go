@@ -65,7 +65,9 @@ func (c *Client) fetchOnce(
 	ctx context.Context, from events.TopicPartition, offset int64, maxBytes int32, isolation kafkago.IsolationLevel,
 ) (*fetched, error) {
 	message, err := c.transport.RoundTrip(ctx, c.client.Addr, &fetching{clientID: c.options.ClientID, Request: fetch.Request{
-		ReplicaID: -1, MaxWaitTime: int32(min(fetchWait, c.options.RequestTimeout/2).Milliseconds()), MinBytes: 1, MaxBytes: maxBytes,
+		ReplicaID: -1, MaxWaitTime: int32(min(fetchWait, c.options.RequestTimeout/2).Milliseconds()), MinBytes: 1,
+		// The partition's limit is the one that counts. Where this one is met, kfake does not say which transactions were aborted.
+		MaxBytes:       math.MaxInt32,
 		IsolationLevel: int8(isolation), SessionID: -1, SessionEpoch: -1,
 		Topics: []fetch.RequestTopic{{
 			Topic: from.Topic,

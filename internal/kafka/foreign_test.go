@@ -1,0 +1,68 @@
+package kafka
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/services"
+)
+
+// What another client writes is read as it was written, however it is compressed, and whole transactions or nothing of them.
+func TestFetchFromAnotherClient(t *testing.T) {
+	t.Run("embedded", func(t *testing.T) { fetchFromAnotherClient(t, open(t)) })
+	t.Run("Apache Kafka", func(t *testing.T) {
+		b := services.NewBroker(t, func(address string) string { return address })
+		fetchFromAnotherClient(t, connect(t, b.Address))
+	})
+}
+
+func fetchFromAnotherClient(t *testing.T, c *Client) {
+	c.create(t, "x", 1)
+	var want []string
+	codecs := []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()}
+	for n, codec := range codecs {
+		for _, end := range []struct {
+			transaction bool
+			try         kgo.TransactionEndTry
+		}{{}, {true, kgo.TryAbort}, {true, kgo.TryCommit}} {
+			options := []kgo.Opt{kgo.SeedBrokers(c.options.Brokers...), kgo.DefaultProduceTopic("x"), kgo.ProducerBatchCompression(codec)}
+			if end.transaction {
+				options = append(options, kgo.TransactionalID("of another"))
+			}
+			producer, err := kgo.NewClient(options...)
+			require.NoError(t, err)
+			if end.transaction {
+				require.NoError(t, producer.BeginTransaction())
+			}
+			var records []*kgo.Record
+			for i := range 100 {
+				key := fmt.Sprintf("%d %t %t %d", n, end.transaction, bool(end.try), i)
+				records = append(records, &kgo.Record{
+					Key: []byte(key), Value: make([]byte, i*i%5000), Headers: []kgo.RecordHeader{{Key: events.HeaderOp, Value: []byte(key)}, {Key: "other"}},
+				})
+				if !end.transaction || end.try == kgo.TryCommit {
+					want = append(want, key)
+				}
+			}
+			require.NoError(t, producer.ProduceSync(t.Context(), records...).FirstErr())
+			if end.transaction {
+				require.NoError(t, producer.EndTransaction(t.Context(), end.try))
+			}
+			producer.Close()
+		}
+	}
+	for _, maxBytes := range []int{5_000, 1 << 20} {
+		var got []string
+		for _, r := range c.all(t, events.TopicPartition{Topic: "x"}, 0, maxBytes) {
+			got = append(got, string(r.Key))
+			require.Equal(t, []events.Header{{Key: events.HeaderOp, Value: r.Key}, {Key: "other"}}, r.Headers)
+			i := len(got) - 1
+			require.Len(t, r.Value, i%100*(i%100)%5000)
+		}
+		require.Equal(t, want, got)
+	}
+}
