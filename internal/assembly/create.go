@@ -109,21 +109,26 @@ func (c *creation) create(ctx context.Context) error {
 		}
 		c.report.Shards = started
 	}
-	control := c.control()
-	err := c.patiently(ctx, func(ctx context.Context) error {
-		_, err := control.Refresh(ctx)
-		return err
-	})
-	if err != nil {
-		return err
+	return c.patiently(ctx, c.append(c.control()))
+}
+
+// append returns one attempt to append the control record.
+func (c *creation) append(control *checkpoint.Control) func(context.Context) error {
+	sent := false // by an attempt whose answer was lost: what is there now is ours, or has passed the same checks
+	return func(ctx context.Context) error {
+		state, err := control.Refresh(ctx)
+		if err != nil {
+			return err
+		}
+		if state.Created == nil {
+			_, err = control.Append(ctx, checkpoint.ControlEntry{Created: c.record()})
+			if sent = !errors.Is(err, checkpoint.ErrLost); sent && err != nil {
+				return err
+			}
+		}
+		c.report.Created, c.report.Existed = sent, !sent
+		return nil
 	}
-	_, err = control.Append(ctx, checkpoint.ControlEntry{Created: c.record()})
-	if errors.Is(err, checkpoint.ErrLost) {
-		c.report.Existed = true
-		return nil // another create was first, with the same checks
-	}
-	c.report.Created = err == nil
-	return err
 }
 
 func (c *creation) enableStream(ctx context.Context) (err error) {

@@ -1,7 +1,10 @@
 package assembly
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/migration"
 )
 
 func (w *world) table(name string, schema events.KeySchema) *dynamodb.Table {
@@ -200,4 +204,64 @@ func TestNoKafka(t *testing.T) {
 	require.Error(t, err)
 	require.Equal(t, "Kafka", report.Checks[0].What)
 	require.True(t, strings.Contains(report.Checks[0].Problem, "127.0.0.1:1"), report.Checks[0].Problem)
+}
+
+// lossy is a log that takes what it is given, and may not say so.
+type lossy struct {
+	entries []checkpoint.Entry
+	answers []error // to Append, in turn; then all is well
+	first   []byte  // what another process appends just before
+}
+
+func (l *lossy) Append(_ context.Context, entries ...checkpoint.Entry) (err error) {
+	if l.first != nil {
+		l.entries = append(l.entries, checkpoint.Entry{Offset: int64(len(l.entries)), Key: []byte("control"), Value: l.first})
+	}
+	for _, e := range entries {
+		e.Offset = int64(len(l.entries))
+		l.entries = append(l.entries, e)
+	}
+	if len(l.answers) > 0 {
+		err, l.answers = l.answers[0], l.answers[1:]
+	}
+	return err
+}
+
+func (l *lossy) Read(_ context.Context, from int64, visit func(checkpoint.Entry) error) (int64, error) {
+	for _, e := range l.entries[from:] {
+		if err := visit(e); err != nil {
+			return from, err
+		}
+	}
+	return int64(len(l.entries)), nil
+}
+
+// The answer to the entry may be lost, and another create may be first: both times there is one record, and create succeeds.
+func TestCreateAppends(t *testing.T) {
+	t.Parallel()
+	lost := &fault.Error{Class: fault.Retry, Reason: "no-answer", What: "append", Err: context.DeadlineExceeded}
+	another, err := json.Marshal(checkpoint.ControlEntry{By: "another", Created: &checkpoint.Created{Generation: 1}})
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		log     *lossy
+		created bool
+	}{
+		"at once":              {&lossy{}, true},
+		"the answer is lost":   {&lossy{answers: []error{lost}}, true},
+		"another was first":    {&lossy{first: another}, false},
+		"the log has it since": {&lossy{entries: []checkpoint.Entry{{Key: []byte("control"), Value: another}}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			creation := &creation{
+				Parts: &Parts{Config: &migration.Config{}, Logger: slog.New(slog.DiscardHandler)}, report: &CreateReport{},
+			}
+			require.NoError(t, creation.patiently(t.Context(), creation.append(checkpoint.NewControl(c.log, "test"))))
+			require.Equal(t, c.created, creation.report.Created)
+			require.Equal(t, !c.created, creation.report.Existed)
+			state, err := checkpoint.NewControl(c.log, "reader").Refresh(t.Context())
+			require.NoError(t, err)
+			require.NotNil(t, state.Created)
+		})
+	}
 }
