@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -367,8 +368,12 @@ func (ls *lanes) returned(h holding, a answer) (unnamed fault.Throttle) {
 		ls.atOnce.answered(table+narrow > 0)
 	}
 	ls.reasons.note(h.hot, a.rows, narrow, now)
+	if narrow > 0 && !h.hot {
+		ls.pace.careful()
+	}
 	if narrow > 0 && ls.reasons.wide() {
 		table += narrow
+		ls.reasons.forget()
 	}
 	ls.pace.spend(a.extra)
 	ls.pace.answered(h.began, a.rows, table, a.written, now)
@@ -408,22 +413,29 @@ func (ls *lanes) finish(h holding, superseding bool) (superseded []*job) {
 	return superseded
 }
 
-// retry queues the lane again: at once if it was throttled, since the pace and the window say when, else after a while, longer each
-// time. Only this key waits.
+// hotWait is so long that the next attempt tells what its range takes, and not once more that it was empty a moment ago.
+const hotWait = 100 * time.Millisecond
+
+// retry queues the lane again: at once if the table is throttled, since the pace says when; else after a while, longer
+// each time unless it is its range that is throttled. Only this key waits.
 func (ls *lanes) retry(h holding, throttle fault.Throttle) (attempts int, wait time.Duration) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	l := h.lane
 	h.job.attempts++
-	if throttle != fault.NotThrottled {
-		l.hot = throttle == fault.RangeThrottled
+	l.hot = throttle == fault.RangeThrottled
+	switch {
+	case throttle == fault.TableThrottled:
 		ls.again(l)
 		return h.job.attempts, 0
+	case l.hot:
+		wait = hotWait + rand.N(hotWait)
+	default:
+		if l.backoff == nil {
+			l.backoff = fault.Backoff()
+		}
+		wait = l.backoff.NextBackOff()
 	}
-	if l.backoff == nil {
-		l.backoff = fault.Backoff()
-	}
-	wait = l.backoff.NextBackOff()
 	time.AfterFunc(wait, func() {
 		ls.mu.Lock()
 		defer ls.mu.Unlock()

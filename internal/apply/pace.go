@@ -2,6 +2,7 @@ package apply
 
 import (
 	"cmp"
+	"math"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/fault"
@@ -111,6 +112,9 @@ func (p *pace) answered(began time.Time, rows, refused int, written float64, now
 	}
 }
 
+// careful lets the next raise be a small one again: rows are throttled by range, which may be the whole table.
+func (p *pace) careful() { p.step = min(p.step, firstStep*p.rate) }
+
 // held reports whether the last cut is so short ago that the rate stays where it is.
 func (p *pace) held(now time.Time) bool {
 	since := now.Sub(p.cutAt)
@@ -178,7 +182,7 @@ type reasons struct {
 // throttled ranges are the table's affair.
 const (
 	wideRows  = 100
-	wideTime  = 100 * time.Millisecond
+	wideTime  = 500 * time.Millisecond
 	wideShare = 0.25
 )
 
@@ -211,14 +215,18 @@ func (r *reasons) note(hot bool, rows, narrow int, now time.Time) {
 	}
 }
 
+// forget lets only rows count that are yet to come: those before were written at another rate.
+func (r *reasons) forget() { *r = reasons{named: r.named} }
+
 // wide reports whether throttled ranges have so many of the rows that all have to slow down. A table on demand names
 // ranges even when all of them are at their limit.
 //
 // Which ranges there are nobody tells. But of all rows, those that are refused are the rows in throttled ranges times the
-// chance of a refusal there, and that chance is how often hot lanes are refused. If rows are refused no more often in
-// hot lanes than elsewhere, then all ranges are alike.
+// chance of a refusal there, and that chance is how often hot lanes are refused, a moment later. If rows are refused no
+// more often in hot lanes than elsewhere, then all ranges are alike.
 func (r *reasons) wide() bool {
-	chance := (r.hotRefused + 1) / (r.hot + 2)
+	// At most so high is the chance, as far as so few of them can tell.
+	chance := min(1, (r.hotRefused+2*math.Sqrt(r.hotRefused)+2)/(r.hot+2))
 	return r.others >= wideRows && r.othersRefused/r.others > wideShare*chance
 }
 

@@ -314,4 +314,17 @@ func TestWide(t *testing.T) {
 		r.note(false, 200, 100, now)
 	}
 	require.True(t, r.wide(), "what was long ago does not count")
+	r.forget()
+	require.False(t, r.wide())
+	require.Equal(t, fault.TableThrottled, r.unnamed(0, 0))
+}
+
+func TestCarefulRaisesAreSmall(t *testing.T) {
+	p := newPace(0, time.Unix(0, 0))
+	p.rate, p.step = 1000, 400
+	p.careful()
+	require.InDelta(t, firstStep*1000, p.step, 0)
+	p.step = 1
+	p.careful()
+	require.InDelta(t, 1, p.step, 0, "and never larger for that")
 }
