@@ -21,15 +21,15 @@ const maxStatement = 8192
 // Insert implements apply.Target by BatchExecuteStatement: one INSERT for each row, which says "must not exist".
 func (t *Target) Insert(ctx context.Context, rows []events.Event) []apply.Result {
 	results := make([]apply.Result, len(rows))
-	batched := make([]int, 0, len(rows)) // indexes into rows
+	batched := make([]int, 0, len(rows))   // indexes into rows
+	statement := t.statement(rows[0].Item) // quoted; nil when it would be too long
 	room := 0
 	for _, row := range rows {
-		room += len(row.Item.Raw) + aroundRow
+		room += len(statement) + len(row.Item.Raw) + aroundRow
 	}
 	body := append(make([]byte, 0, room), `{"Statements":[`...)
-	var statement []byte // quoted; nil when it would be too long
 	for i, row := range rows {
-		if i == 0 || !sameNames(row.Item, rows[i-1].Item) {
+		if i > 0 && !sameNames(row.Item, rows[i-1].Item) {
 			statement = t.statement(row.Item)
 		}
 		if statement == nil {
@@ -71,8 +71,8 @@ func (t *Target) Insert(ctx context.Context, rows []events.Event) []apply.Result
 	return results
 }
 
-// aroundRow is about what a batch has for each row beside its values: the statement, with its names, and the rest.
-const aroundRow = 512
+// aroundRow is about what a batch has for each row beside its statement and its values.
+const aroundRow = 192
 
 // sameNames reports whether two items have the same attributes, in the same order: the same statement does for both.
 func sameNames(a, b events.Item) bool {
