@@ -7,117 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
-
-// job is one record on its way to the table, or to the dlq when dead is set.
-type job struct {
-	event  events.Event
-	record events.Record
-	dead   *events.Invalid
-	ticket *ticket
-
-	attempts int // failed ones; under the lanes' lock
-}
-
-// urgent jobs go before the others: live changes.
-func (j *job) urgent() bool { return j.event.Version.Class == events.Live }
-
-// insertable reports whether nothing can be lower than the job's version, so that "if the key is absent" says as much
-// as the condition does. A row of a later generation or of a rerun must be able to replace its earlier self. A row that
-// failed goes alone: unlike that of a batch, the answer then says why it is throttled, and what is there already.
-func (j *job) insertable() bool {
-	return j.event.Version == events.Version{Generation: 1} && j.attempts == 0
-}
-
-// lane is one key with work to do. At most one writer holds a lane, so no two writes of one key are under
-// way at the same time. It is in lanes.byKey exactly while it has waiting jobs or a writer.
-type lane struct {
-	key     string
-	waiting []*job  // by version, lowest first; of equal ones the later arrival last
-	held    bool    // by a writer, or by a timer that waits before the next attempt
-	hot     bool    // its range of keys is throttled
-	queue   *queue  // where it waits for a writer; nil when it does not
-	one     [1]*job // the memory of waiting, for as long as that is enough
-
-	backoff *backoff.ExponentialBackOff // since the last success
-}
-
-// top is the job to write next: the highest version. Those below it are superseded once it is in the table.
-func (l *lane) top() *job { return l.waiting[len(l.waiting)-1] }
-
-func (l *lane) add(j *job) {
-	i, _ := slices.BinarySearchFunc(l.waiting, j, func(have, add *job) int {
-		if have.event.Version.Compare(add.event.Version) <= 0 {
-			return -1
-		}
-		return 1
-	})
-	l.waiting = slices.Insert(l.waiting, i, j)
-}
-
-// queue is first in, first out. A lane that has left it for another is skipped when its turn comes.
-type queue struct {
-	lanes []*lane
-	gone  int // lanes that have left; while the snapshot waits for the live changes, their turn may not come for long
-}
-
-func (q *queue) push(l *lane) {
-	before := l.queue
-	l.queue = q
-	q.lanes = append(q.lanes, l)
-	if before != nil {
-		before.leave()
-	}
-}
-
-// leave notes that a lane goes elsewhere, and clears away those that did when they are the greater part.
-func (q *queue) leave() {
-	if q.gone++; q.gone > 64 && 2*q.gone > len(q.lanes) {
-		q.lanes = slices.DeleteFunc(q.lanes, func(l *lane) bool { return l.queue != q })
-		q.gone = 0
-	}
-}
-
-// peek returns the next lane that still waits in this queue, or nil.
-func (q *queue) peek() *lane {
-	for len(q.lanes) > 0 {
-		if l := q.lanes[0]; l.queue == q {
-			return l
-		}
-		q.gone--
-		q.lanes[0] = nil
-		q.lanes = q.lanes[1:]
-	}
-	q.lanes = nil
-	return nil
-}
-
-// pop takes the next lane out, or returns nil.
-func (q *queue) pop() *lane {
-	l := q.peek()
-	if l != nil {
-		q.lanes[0] = nil
-		q.lanes = q.lanes[1:]
-		l.queue = nil
-	}
-	return l
-}
-
-// way is lanes that wait for the same thing.
-type way struct{ live, snapshot queue }
-
-func (w *way) pop(live bool) *lane {
-	if live {
-		return w.live.pop()
-	}
-	return w.snapshot.pop()
-}
-
-func (w *way) empty() bool { return w.live.peek() == nil && w.snapshot.peek() == nil }
 
 // lanes hands out work: one lane for each key, live before snapshot, as much at once as the pace allows.
 // Safe for concurrent use. What it holds is bounded by the budget of the fetchers.
@@ -174,14 +66,6 @@ func (ls *lanes) add(jobs []*job) {
 		ls.enqueue(l)
 	}
 	ls.work.Broadcast()
-}
-
-// laneKey is the job's key; a record whose key cannot be read has a lane of its own.
-func (j *job) laneKey() string {
-	if j.event.Key != "" {
-		return string(j.event.Key)
-	}
-	return "\x00" + j.record.String() + "@" + string(events.PositionAt(uint64(j.record.Offset)))
 }
 
 // enqueue puts a lane where its top job belongs, unless it is held. A lane that waits as snapshot and gets a live
