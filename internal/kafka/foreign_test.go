@@ -3,6 +3,7 @@ package kafka
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -64,5 +65,45 @@ func fetchFromAnotherClient(t *testing.T, c *Client) {
 			require.Len(t, r.Value, i%100*(i%100)%5000)
 		}
 		require.Equal(t, want, got)
+	}
+}
+
+// What is published another client reads, as it was published: an application's own tools look into the topics.
+func TestAnotherClientReads(t *testing.T) {
+	t.Run("embedded", func(t *testing.T) { anotherClientReads(t, open(t)) })
+	t.Run("Apache Kafka", func(t *testing.T) {
+		b := services.NewBroker(t, func(address string) string { return address })
+		anotherClientReads(t, connect(t, b.Address))
+	})
+}
+
+func anotherClientReads(t *testing.T, c *Client) {
+	c.create(t, "y", 1)
+	var records []events.Record
+	for i := range 3000 {
+		r := events.Record{Key: fmt.Appendf(nil, "key %d", i), Value: make([]byte, i*i%5000), Headers: []events.Header{{Key: events.HeaderOp, Value: []byte("write")}, {Key: "other"}}}
+		if i%7 == 0 {
+			r.Value, r.Headers = nil, nil
+		}
+		records = append(records, r)
+	}
+	before := time.Now().Truncate(time.Millisecond)
+	require.NoError(t, c.Publish("y", 1)(t.Context(), records))
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(c.options.Brokers...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{"y": {0: kgo.NewOffset().AtStart()}}))
+	require.NoError(t, err)
+	defer consumer.Close()
+	for i := 0; i < len(records); {
+		fetches := consumer.PollFetches(t.Context())
+		require.NoError(t, fetches.Err())
+		for _, got := range fetches.Records() {
+			own := events.Record{Key: got.Key, Value: got.Value}
+			for _, h := range got.Headers {
+				own.Headers = append(own.Headers, events.Header(h))
+			}
+			same(t, records[i], own)
+			require.EqualValues(t, i, got.Offset)
+			require.WithinRange(t, got.Timestamp, before, time.Now())
+			i++
+		}
 	}
 }
