@@ -85,8 +85,8 @@ func provisioned(t *testing.T, workers, padding int, quota, saves float64, form 
 
 // onDemand is a table that begins with four partitions, each of which becomes two when it has refused in fifteen seconds.
 func onDemand(t *testing.T) {
-	fmt.Println("\n| on demand, minute | partitions | units/s that they take | used, % | throttled, % |")
-	fmt.Println("|---|---|---|---|---|")
+	fmt.Println("\n| on demand, minute | partitions | units/s, last 10 s | throttled, % |")
+	fmt.Println("|---|---|---|---|")
 	began := time.Now()
 	const minutes = 8
 	synctest.Test(t, func(t *testing.T) {
@@ -102,7 +102,7 @@ func onDemand(t *testing.T) {
 			time.Sleep(time.Minute)
 			c := table.between(60*m, 60*m+60)
 			if m < 2 || m%2 == 1 {
-				fmt.Printf("| %d | %d – %d | %d – %d | %.0f of %d at the end | %.2f |\n", m, before, len(table.partitions), before*partitionUnits, len(table.partitions)*partitionUnits,
+				fmt.Printf("| %d | %d – %d | %.0f of %d | %.2f |\n", m, before, len(table.partitions),
 					table.between(60*m+50, 60*m+60).units/10, len(table.partitions)*partitionUnits, 100*c.throttled())
 			}
 		}
