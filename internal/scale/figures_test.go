@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,7 +61,7 @@ func provisioned(t *testing.T, workers, padding int, quota, saves float64, form 
 		time.Sleep(changed * time.Second)
 		stop()
 		name := fmt.Sprintf("provisioned, saves %.0f s | %d | %d KB, %s", saves, workers, (padding+500)/1000, form[len("orders."):])
-		for _, w := range []struct {
+		for i, w := range []struct {
 			what     string
 			from, to int
 			quota    float64
@@ -71,8 +72,12 @@ func provisioned(t *testing.T, workers, padding int, quota, saves float64, form 
 			{"doubled", first + steady + changed, first + steady + 2*changed, quota},
 		} {
 			c := table.between(w.from, w.to)
-			rows = append(rows, fmt.Sprintf("| %s | %s | %.0f | %.1f | %.2f | %d |", name, w.what, w.quota, 100*c.units/w.quota/float64(w.to-w.from),
-				100*c.throttled(), table.found(w.from, w.to, w.quota)))
+			found := "–" // while it uses up what was saved
+			if i > 0 {
+				found = strconv.Itoa(table.found(w.from, w.to, w.quota))
+			}
+			rows = append(rows, fmt.Sprintf("| %s | %s | %.0f | %.1f | %.2f | %s |", name, w.what, w.quota, 100*c.units/w.quota/float64(w.to-w.from),
+				100*c.throttled(), found))
 			name = "| |"
 		}
 	})
@@ -85,8 +90,8 @@ func provisioned(t *testing.T, workers, padding int, quota, saves float64, form 
 
 // onDemand is a table that begins with four partitions, each of which becomes two when it has refused in fifteen seconds.
 func onDemand(t *testing.T) {
-	fmt.Println("\n| on demand, minute | partitions | units/s that they take | used, % | throttled, % |")
-	fmt.Println("|---|---|---|---|---|")
+	fmt.Println("\n| on demand, minute | partitions | units/s, last 10 s | throttled, % |")
+	fmt.Println("|---|---|---|---|")
 	began := time.Now()
 	const minutes = 8
 	synctest.Test(t, func(t *testing.T) {
@@ -102,7 +107,7 @@ func onDemand(t *testing.T) {
 			time.Sleep(time.Minute)
 			c := table.between(60*m, 60*m+60)
 			if m < 2 || m%2 == 1 {
-				fmt.Printf("| %d | %d – %d | %d – %d | %.0f of %d at the end | %.2f |\n", m, before, len(table.partitions), before*partitionUnits, len(table.partitions)*partitionUnits,
+				fmt.Printf("| %d | %d – %d | %.0f of %d | %.2f |\n", m, before, len(table.partitions),
 					table.between(60*m+50, 60*m+60).units/10, len(table.partitions)*partitionUnits, 100*c.throttled())
 			}
 		}
