@@ -22,6 +22,21 @@ func (w *world) put(table *dynamodb.Table, item string) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	body := fmt.Sprintf(`{"TableName":%q,"Item":%s}`, table.Name(), item)
+	for {
+		status, answer := w.post(ctx, body)
+		if status == http.StatusOK {
+			return
+		}
+		// DynamoDB Local gives up on a lock now and then, and says that DynamoDB would not.
+		require.GreaterOrEqual(w.t, status, http.StatusInternalServerError, "%.300s: %s", answer, item)
+		require.NoError(w.t, ctx.Err(), "%.300s: %s", answer, item)
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// post makes one PutItem.
+func (w *world) post(ctx context.Context, body string) (status int, answer []byte) {
+	w.t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.config.Source.DynamoDB.Endpoint, strings.NewReader(body))
 	require.NoError(w.t, err)
 	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
@@ -31,9 +46,9 @@ func (w *world) put(table *dynamodb.Table, item string) {
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(w.t, err)
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
+	answer, err = io.ReadAll(response.Body)
 	require.NoError(w.t, err)
-	require.Equal(w.t, http.StatusOK, response.StatusCode, "%.300s: %s", bytes.TrimSpace(answer), item)
+	return response.StatusCode, bytes.TrimSpace(answer)
 }
 
 // strange is an item with attributes of any type, and with names and values that are easy to damage. It is row n of
