@@ -27,7 +27,7 @@ const (
 	shards             = 4
 	batchSize          = 25
 	addressesFile      = "services.json"
-	servicesWait       = 3 * time.Minute // the fill is part of it
+	servicesWait       = 10 * time.Minute // the fill is part of it
 	lookEvery          = 250 * time.Millisecond
 )
 
