@@ -1,7 +1,7 @@
 package model
 
 // apply lets any record be written that an applier at work may hold, and the committed offsets follow.
-func (w *world) apply(s *state, do doer) {
+func (w *world) apply(s *state, do doer[state]) {
 	for t := range int8(topics) {
 		for o := s.from[t]; o < int8(len(s.topic(t))); o++ {
 			for rerun := s.reruns; rerun <= s.rerun; rerun++ {
@@ -19,7 +19,7 @@ func (w *world) apply(s *state, do doer) {
 // record lets one applier, which has read so much of the control log, do what it decides about a record. That the answer
 // is lost needs no step of its own: nothing is possible then that is not possible when it is known, for a record that is
 // done may be applied again as one that is not.
-func (w *world) record(s *state, topic, offset, read, rerun int8, do doer) {
+func (w *world) record(s *state, topic, offset, read, rerun int8, do doer[state]) {
 	d := w.decide(s, read, topic, offset, rerun)
 	switch {
 	case d.wait:
@@ -50,7 +50,7 @@ func (w *world) arrive(s *state, write item) {
 }
 
 // operator says that a replay begins, and sets the offsets back when no sweep is under way.
-func (w *world) operator(s *state, do doer) {
+func (w *world) operator(s *state, do doer[state]) {
 	if !w.Replay || s.replayed || s.committed == [topics]int8{} {
 		return
 	}

@@ -83,19 +83,9 @@ func (w *factWorld) name(s *factState, i int8) int8 {
 	return 1 + i*mostNames + s.captures[i].used - 1
 }
 
-// factDoer is called with each step.
-type factDoer func(v verb, object int8, change func(*factState))
-
 // next lists every step that may follow.
 func (w *factWorld) next(from factState, step func(action, factState)) {
-	var to factState // one for all steps: each is passed on by value
-	do := func(v verb, object int8, change func(*factState)) {
-		to = from
-		change(&to)
-		if to != from {
-			step(action{v, object}, to)
-		}
-	}
+	do := doing(&from, func(*factState) {}, step)
 	for i := range int8(captures) {
 		switch c := &from.captures[i]; {
 		case !c.works:
@@ -118,7 +108,7 @@ func (w *factWorld) next(from factState, step func(action, factState)) {
 }
 
 // begin lets a capture begin an assignment, from what the topic says.
-func (w *factWorld) begin(s *factState, i int8, do factDoer) {
+func (w *factWorld) begin(s *factState, i int8, do doer[factState]) {
 	renew := s.captures[i].used == 0 || w.has(RenewOnBegin)
 	if renew && s.captures[i].used == w.Names {
 		return
@@ -133,7 +123,7 @@ func (w *factWorld) begin(s *factState, i int8, do factDoer) {
 }
 
 // write lets a capture publish and say so. It is answered; or the append fails, and arrives later or never.
-func (w *factWorld) write(s *factState, i int8, do factDoer) {
+func (w *factWorld) write(s *factState, i int8, do doer[factState]) {
 	c := &s.captures[i]
 	if c.at < w.Changes {
 		do(capturePublishesNext, c.at+1, func(s *factState) { s.captures[i].at++ })
@@ -168,7 +158,7 @@ func (w *factWorld) write(s *factState, i int8, do factDoer) {
 }
 
 // clear lets a capture erase what it has found superseded.
-func (w *factWorld) clear(s *factState, i int8, do factDoer) {
+func (w *factWorld) clear(s *factState, i int8, do doer[factState]) {
 	for name := range int8(maxNames) {
 		if s.captures[i].erase&(1<<name) == 0 {
 			continue
@@ -181,7 +171,7 @@ func (w *factWorld) clear(s *factState, i int8, do factDoer) {
 }
 
 // send makes an append that fails, if the scope has room for one more.
-func (w *factWorld) send(s *factState, v verb, e factAppend, do factDoer, and func(*factState)) {
+func (w *factWorld) send(s *factState, v verb, e factAppend, do doer[factState], and func(*factState)) {
 	for n := range w.Late {
 		if !s.late[n].sent {
 			do(v, e.name, func(s *factState) { s.late[n] = e; and(s) })

@@ -11,7 +11,7 @@ type before struct {
 
 // stream forgets all of its changes, when capture has not said of all of them that it has published them. Whoever
 // has read them may publish them until a grace has passed.
-func (w *world) stream(s *state, do doer) {
+func (w *world) stream(s *state, do doer[state]) {
 	if w.Gap && s.generation() < w.generations() && !w.gap(s, s.trimmed) && w.gap(s, s.head) {
 		do(streamForgets, s.head, func(s *state) { s.trimmed = s.head })
 	}
@@ -40,7 +40,7 @@ func (w *world) generations() int8 {
 }
 
 // restart makes the start of capture of another generation durable, and then appends the control entry.
-func (w *world) restart(s *state, do doer) {
+func (w *world) restart(s *state, do doer[state]) {
 	if !w.has(RestartFirst) && s.generation() > 1 && !s.started() {
 		do(restartStarts, s.generation(), func(s *state) { w.start(s, s.head) })
 		return
@@ -86,7 +86,7 @@ func (w *world) beginNext(s *state) {
 }
 
 // stale lets captures and snapshot workers of the generations before go on until they have read of the new one.
-func (w *world) stale(s *state, do doer) {
+func (w *world) stale(s *state, do doer[state]) {
 	for i := range s.before {
 		if s.before[i].works {
 			w.staleOf(s, int8(i), do)
@@ -94,7 +94,7 @@ func (w *world) stale(s *state, do doer) {
 	}
 }
 
-func (w *world) staleOf(s *state, i int8, do doer) {
+func (w *world) staleOf(s *state, i int8, do doer[state]) {
 	b := &s.before[i]
 	for sh, at := range b.shards {
 		// One that stands before what is gone has stopped there.

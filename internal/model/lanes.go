@@ -99,15 +99,7 @@ func (r laneRecord) write() item {
 
 // next lists every step that may follow.
 func (w *laneWorld) next(from laneState, step func(action, laneState)) {
-	var to laneState // one for all steps: each is passed on by value
-	do := func(v verb, object int8, change func(*laneState)) {
-		to = from
-		change(&to)
-		w.settle(&to)
-		if to != from {
-			step(action{v, object}, to)
-		}
-	}
+	do := doing(&from, w.settle, step)
 	mem := w.memories[from.worker]
 	for t := range int8(topics) {
 		if o := mem.next[t]; o < w.ends()[t] {
@@ -153,7 +145,7 @@ func (w *laneWorld) settle(s *laneState) {
 }
 
 // call lets a call end, with every answer that its rows may get.
-func (w *laneWorld) call(s *laneState, mem *laneMemory, i int8, do func(verb, int8, func(*laneState))) {
+func (w *laneWorld) call(s *laneState, mem *laneMemory, i int8, do doer[laneState]) {
 	call := mem.calls[i]
 	for tried := range uint8(1 << len(call)) { // which rows the table or the dlq hears of
 		v := callEndsInPart

@@ -17,7 +17,7 @@ type searcher struct {
 }
 
 // search takes the steps of any number of searches. One that takes longer than a grace for a key has ended, and begins anew.
-func (w *world) search(s *state, do doer) {
+func (w *world) search(s *state, do doer[state]) {
 	control := w.state(s, s.entries)
 	if control.Restarted == nil {
 		return
@@ -42,7 +42,7 @@ func (w *world) search(s *state, do doer) {
 }
 
 // searchReads lets a search of a generation read the new table.
-func (w *world) searchReads(s *state, generation int8, do doer) {
+func (w *world) searchReads(s *state, generation int8, do doer[state]) {
 	do(searchReads, generation, func(s *state) {
 		r := &s.searchers[generation-2]
 		r.reads = w.Third
@@ -55,7 +55,7 @@ func (w *world) searchReads(s *state, generation int8, do doer) {
 }
 
 // searchFinds lets it look at the source, and write its marker.
-func (w *world) searchFinds(s *state, generation int8, do doer) {
+func (w *world) searchFinds(s *state, generation int8, do doer[state]) {
 	if s.searchers[generation-2].suspects {
 		do(searchLooks, generation, func(s *state) {
 			r := &s.searchers[generation-2]

@@ -5,19 +5,24 @@ import "strconv"
 func itoa(n int8) string { return strconv.Itoa(int(n)) }
 
 // doer is called with each step: change makes the state that follows.
-type doer func(v verb, object int8, change func(*state))
+type doer[S comparable] func(v verb, object int8, change func(*S))
 
-// next lists every step that may follow. Each part lists its own.
-func (w *world) next(from state, step func(action, state)) {
-	var to state // one for all steps: each is passed on by value
-	do := func(v verb, object int8, change func(*state)) {
-		to = from
+// doing returns a doer that hands each state that differs to step, once it is settled.
+func doing[S comparable](from *S, settle func(*S), step func(action, S)) doer[S] {
+	var to S // one for all steps: each is passed on by value
+	return func(v verb, object int8, change func(*S)) {
+		to = *from
 		change(&to)
-		w.settle(&to)
-		if to != from {
+		settle(&to)
+		if to != *from {
 			step(action{v, object}, to)
 		}
 	}
+}
+
+// next lists every step that may follow. Each part lists its own.
+func (w *world) next(from state, step func(action, state)) {
+	do := doing(&from, w.settle, step)
 	w.application(&from, do)
 	w.create(&from, do)
 	if from.entries > 0 {
@@ -87,7 +92,7 @@ func (w *world) reading(s *state) {
 	s.ready = s.ready || !present || !w.has(FactAfterPublish)
 }
 
-func (w *world) application(s *state, do doer) {
+func (w *world) application(s *state, do doer[state]) {
 	if s.head == w.Changes {
 		return
 	}
@@ -98,7 +103,7 @@ func (w *world) application(s *state, do doer) {
 }
 
 // create writes the start of capture, which is the end of the stream as it is now, and the control record.
-func (w *world) create(s *state, do doer) {
+func (w *world) create(s *state, do doer[state]) {
 	started := s.shards[0].known
 	if !started && (s.entries == 0 || !w.has(StartFirst)) {
 		do(createStart, none, func(s *state) { w.start(s, s.head) })
@@ -137,7 +142,7 @@ func (w *world) last(s *state, i int8) int8 {
 // closed reports whether a shard is closed: the parent is when its last change has been made.
 func (w *world) closed(s *state, i int8) bool { return i == 0 && w.Split > 0 && s.head >= w.Split }
 
-func (w *world) capture(s *state, i int8, do doer) {
+func (w *world) capture(s *state, i int8, do doer[state]) {
 	sh := &s.shards[i]
 	if i == 1 && (w.Split == 0 || s.head < w.Split) || !sh.said.done && !w.mayRead(s, i) {
 		return
@@ -188,7 +193,7 @@ func (w *world) firstOf(i int8) int8 {
 	return 0
 }
 
-func (w *world) snapshot(s *state, do doer) {
+func (w *world) snapshot(s *state, do doer[state]) {
 	control := w.state(s, s.entries)
 	generation := s.generation()
 	for image := range int8(maxChanges + 1) {

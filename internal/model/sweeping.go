@@ -1,6 +1,6 @@
 package model
 
-func (w *world) sweep(s *state, do doer) {
+func (w *world) sweep(s *state, do doer[state]) {
 	if !w.Sweep || s.entries == 0 {
 		return
 	}
