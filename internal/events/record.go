@@ -44,17 +44,12 @@ type Record struct {
 
 // Header returns the value of the last header called key.
 func (r Record) Header(key string) (string, bool) {
-	value, ok := r.header(key)
-	return string(value), ok
-}
-
-func (r Record) header(key string) ([]byte, bool) {
 	for _, h := range slices.Backward(r.Headers) {
 		if h.Key == key {
-			return h.Value, true
+			return string(h.Value), true
 		}
 	}
-	return nil, false
+	return "", false
 }
 
 // Size is about what the record costs on the wire, in bytes.
