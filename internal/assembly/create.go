@@ -109,13 +109,13 @@ func (c *creation) create(ctx context.Context) error {
 		}
 		c.report.Shards = started
 	}
-	return c.patiently(ctx, c.append(c.control()))
+	return c.append(ctx, c.control())
 }
 
-// append returns one attempt to append the control record.
-func (c *creation) append(control *checkpoint.Control) func(context.Context) error {
+// append appends the control record, unless there is one.
+func (c *creation) append(ctx context.Context, control *checkpoint.Control) error {
 	sent := false // by an attempt whose answer was lost: what is there now is ours, or has passed the same checks
-	return func(ctx context.Context) error {
+	return c.patiently(ctx, func(ctx context.Context) error {
 		state, err := control.Refresh(ctx)
 		if err != nil {
 			return err
@@ -128,7 +128,7 @@ func (c *creation) append(control *checkpoint.Control) func(context.Context) err
 		}
 		c.report.Created, c.report.Existed = sent, !sent
 		return nil
-	}
+	})
 }
 
 func (c *creation) enableStream(ctx context.Context) (err error) {

@@ -256,7 +256,7 @@ func TestCreateAppends(t *testing.T) {
 			creation := &creation{
 				Parts: &Parts{Config: &migration.Config{}, Logger: slog.New(slog.DiscardHandler)}, report: &CreateReport{},
 			}
-			require.NoError(t, creation.patiently(t.Context(), creation.append(checkpoint.NewControl(c.log, "test"))))
+			require.NoError(t, creation.append(t.Context(), checkpoint.NewControl(c.log, "test")))
 			require.Equal(t, c.created, creation.report.Created)
 			require.Equal(t, !c.created, creation.report.Existed)
 			state, err := checkpoint.NewControl(c.log, "reader").Refresh(t.Context())
