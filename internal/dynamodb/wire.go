@@ -97,8 +97,9 @@ func (w *wire) call(ctx context.Context, target string, body []byte) ([]byte, er
 	request := to.post.WithContext(ctx)
 	request.Header = to.signer.header(target, body, credentials, time.Now())
 	request.ContentLength = int64(len(body))
-	request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	request.Body, _ = request.GetBody()
+	content := func() io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
+	request.Body = content()
+	request.GetBody = func() (io.ReadCloser, error) { return content(), nil } // where a kept connection is gone already
 	// No redirect is followed, nor any cookie kept: a client has nothing to do here.
 	response, err := w.http.RoundTrip(request)
 	if err != nil {
