@@ -11,9 +11,9 @@
 // written. Order beyond that is not needed: the condition decides (invariant 1). An offset is committed only
 // when every record below it is durable in the new table or in the dlq (invariant 2).
 //
-// The pace finds how many units a second the table takes, from the writes that are throttled; how many calls are under way
-// follows from that, and fewer are when calls are not answered. Keys whose range is throttled wait for a window of their own, and the others do not wait for them,
-// as long as there is memory for those that wait.
+// The pace finds how many units a second the table takes, from the writes that are throttled; how many calls are under
+// way follows from that, and fewer are when calls are not answered. Keys whose range is throttled wait for a window of
+// their own, and the others do not wait for them, as long as there is memory for those that wait.
 //
 // A crash leaves at most some records written and not committed. They are applied again, and find themselves
 // in the table. Memory is bounded by Config.MaxBytes whatever the backlog (invariant 8).
