@@ -61,7 +61,7 @@ func told(held []holding, results []Result) answer {
 			throttle := fault.ThrottleOf(result.Err)
 			a.throttled[throttle]++
 			a.unanswered = a.unanswered || throttle == fault.NotThrottled && fault.Of(result.Err) == fault.Retry
-			continue
+			continue // the caller settles it; here it only tells about the pace
 		}
 		a.written += cmp.Or(result.Units, units)
 		if result.Units > 0 {
