@@ -241,6 +241,45 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
+// A batch that was not answered is tried again as a batch; rows of one that was throttled are tried one by one, since only
+// then an answer says why.
+func TestFailedBatch(t *testing.T) {
+	for name, c := range map[string]struct {
+		err      error
+		together bool
+	}{
+		"not answered": {&fault.Error{Class: fault.Retry, Reason: "no-answer", What: "insert", Err: context.DeadlineExceeded}, true},
+		"throttled":    {errThrottled, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				failing := true
+				w.fault = func(call) (bool, error) {
+					if failing {
+						return false, c.err
+					}
+					return true, nil
+				}
+				for n := range MaxInsert {
+					w.append(snapshotAt(0), read(fmt.Sprintf("k%d", n), "v"))
+				}
+				r := w.run(one)
+				time.Sleep(6 * time.Millisecond) // one call has failed
+				w.mu.Lock()
+				failing = false
+				w.mu.Unlock()
+				r.finish()
+				if c.together {
+					require.Less(t, len(w.calls), MaxInsert, "each row waits for a time of its own, and meets others")
+				} else {
+					require.Len(t, w.calls, 1+MaxInsert)
+				}
+			})
+		})
+	}
+}
+
 func TestThrottledTableLowersConcurrencyAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

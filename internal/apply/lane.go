@@ -15,7 +15,8 @@ type job struct {
 	dead   *events.Invalid
 	ticket *ticket
 
-	attempts int // failed ones; under the lanes' lock
+	attempts int  // failed ones; under the lanes' lock
+	alone    bool // it has been throttled; under the lanes' lock
 }
 
 // urgent jobs go before the others: live changes.
@@ -23,9 +24,10 @@ func (j *job) urgent() bool { return j.event.Version.Class == events.Live }
 
 // insertable reports whether nothing can be lower than the job's version, so that "if the key is absent" says as much
 // as the condition does. A row of a later generation or of a rerun must be able to replace its earlier self. A row that
-// failed goes alone: unlike that of a batch, the answer then says why it is throttled, and what is there already.
+// was throttled goes alone: unlike that of a batch, the answer then says why. One that was not answered goes with others
+// again, for a database in trouble must not get more calls for it.
 func (j *job) insertable() bool {
-	return j.event.Version == events.Version{Generation: 1} && j.attempts == 0
+	return j.event.Version == events.Version{Generation: 1} && !j.alone
 }
 
 // laneKey is the job's key; a record whose key cannot be read has a lane of its own.

@@ -308,6 +308,7 @@ func (ls *lanes) retry(h holding, throttle fault.Throttle) (attempts int, wait t
 	l := h.lane
 	h.job.attempts++
 	l.hot = throttle == fault.RangeThrottled
+	h.job.alone = h.job.alone || throttle != fault.NotThrottled
 	switch {
 	case throttle == fault.TableThrottled:
 		ls.again(l)
