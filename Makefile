@@ -23,10 +23,10 @@ test: setup ## all tests, on real services too; brings what it needs
 	$(GO) vet ./...
 	CROSSFADE_SERVICES=1 $(GO) test -race -shuffle=on -timeout 15m $(PACKAGES)
 	$(GO) test -timeout 20m ./internal/model
-	$(GO) test -timeout 20m ./internal/sim -seeds=300
+	$(GO) test -timeout 20m ./internal/sim -seeds=200
 	$(GO) test -race -timeout 20m -run 'Seeds|AllSteps' ./internal/sim -seeds=10
 	CROSSFADE_REPLAY=1 $(GO) test -timeout 20m ./internal/sim/replay
-	CROSSFADE_SERVICES=1 $(GO) test -shuffle=on -timeout 25m -v ./internal/e2e
+	CROSSFADE_SERVICES=1 $(GO) test -shuffle=on -timeout 25m -parallel 2 -v ./internal/e2e
 
 setup: services-fetch python kcat
 
@@ -107,7 +107,7 @@ bench-compare: ## BASE=rev: the workers of two revisions, with benchstat (COUNT=
 	@GO="$(GO)" COUNT="$(COUNT)" BENCHFLAGS="$(BENCHFLAGS)" scripts/bench-compare "$(BASE)"
 
 bench-flames: ## the flame graphs of docs/PERFORMANCE.md
-	$(GO) run ./internal/bench pairs --ours --rounds=1 --flames=docs/flames
+	$(GO) run ./internal/bench pairs --ours --rounds=1 --rows=400000 --flames=docs/flames
 
 .PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench bench-more bench-local \
 	bench-compare bench-flames model sim scale replay mutants torture large

@@ -17,7 +17,7 @@ import (
 // measured is whether they are in each other's way.
 type scaleCommand struct {
 	Rounds   int           `default:"5" help:"Counted rounds."`
-	Rows     int           `default:"24000" help:"Rows of a run."`
+	Rows     int           `default:"60000" help:"Rows of a run."`
 	Latency  time.Duration `default:"5ms" help:"Before each answer of the endpoint."`
 	InFlight int           `default:"8" help:"Calls of each worker at once."`
 	Cities   string        `default:"testdata/cities.jsonl.gz" help:"Where the rows come from."`

@@ -128,7 +128,8 @@ func (d *dual) close(t *testing.T) {
 
 // The application publishes its own events; on the way come records that can never be applied.
 func TestApp(t *testing.T) {
-	w := newWorld(t, "live: {from: app}\nsnapshot: {segments: 64}\n")
+	t.Parallel()
+	w := newWorld(t, "live: {from: app}\nsnapshot: {segments: 64, max_read_units: 60}\n") // about 20 s
 	rows := readCities(t, 30_000)
 	w.load(rows)
 	w.create(assembly.CreateOptions{})
@@ -140,8 +141,7 @@ func TestApp(t *testing.T) {
 	w.start("snapshot", 2)
 	w.start("streamer", 2)
 	bad(t, w)
-	_, streamers := w.killing(t.Context(), 3, 2*time.Second)
-	require.Positive(t, streamers)
+	w.killing(1500 * time.Millisecond)
 	w.closed(4 * time.Minute)
 	stopApp()
 	clients.close(t)
@@ -210,9 +210,10 @@ var badKeys = map[string]events.Reason{
 // that uses a name of ours.
 func bad(t *testing.T, w *world) {
 	t.Helper()
+	transport := &kafkago.Transport{} // the default one remembers a cluster without this topic
+	defer transport.CloseIdleConnections()
 	writer := &kafkago.Writer{
-		Addr: kafkago.TCP(w.brokers), Topic: kafka.TopicsOf(w.config.Name).Live, RequiredAcks: kafkago.RequireAll,
-		Transport: &kafkago.Transport{}, // the default one remembers a cluster without this topic
+		Addr: kafkago.TCP(w.brokers), Topic: kafka.TopicsOf(w.config.Name).Live, RequiredAcks: kafkago.RequireAll, Transport: transport,
 		Balancer:  kafkago.Murmur2Balancer{Consistent: true}, BatchTimeout: 10 * time.Millisecond, BatchBytes: 8 << 20,
 	}
 	defer writer.Close()

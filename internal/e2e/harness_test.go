@@ -15,6 +15,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
@@ -26,33 +27,39 @@ import (
 	"github.com/crossfadedb/crossfade/internal/services"
 )
 
-// bin is where TestMain built the binaries.
+// bin is where the binaries are.
 var bin string
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		if os.Getenv("CROSSFADE_SERVICES") != "1" {
-			return m.Run() // every test skips itself
-		}
-		// DynamoDB Local takes any credentials of letters and digits.
-		os.Setenv("AWS_ACCESS_KEY_ID", "test")
-		os.Setenv("AWS_SECRET_ACCESS_KEY", "test")
-		dir, err := os.MkdirTemp("", "crossfade-e2e")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		bin = dir
-		build := exec.Command("go", "build", "-o", bin+"/", "../../cmd/...")
-		build.Stdout, build.Stderr = os.Stderr, os.Stderr
-		if err := build.Run(); err != nil {
-			panic(err)
-		}
-		return services.Main(m)
-	}())
+func TestMain(m *testing.M) { goleak.VerifyTestMain(suite{m}) }
+
+// suite builds the binaries, and ends the services before leaks are looked for.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	if os.Getenv("CROSSFADE_SERVICES") != "1" {
+		return s.M.Run() // every test skips itself
+	}
+	// DynamoDB Local takes any credentials of letters and digits.
+	os.Setenv("AWS_ACCESS_KEY_ID", "test")
+	os.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	dir, err := os.MkdirTemp("", "crossfade-e2e")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	bin = dir
+	build := exec.Command("go", "build", "-o", bin+"/", "../../cmd/...")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		panic(err)
+	}
+	return services.Main(s.M)
 }
 
 var schema = events.KeySchema{{Name: "country", Type: "S"}, {Name: "cityId", Type: "N"}}
+
+// kills is how many workers of each kind are killed in a migration.
+const kills = 3
 
 // grace of the migrations under test: short, so that a sweep does not take ten minutes.
 const grace = 16 * time.Second
@@ -329,24 +336,13 @@ func (w *world) records(topic string) int64 {
 	return total
 }
 
-// killing kills a worker of each kind at random moments, rounds times over, until done; it returns how many were killed.
-func (w *world) killing(ctx context.Context, rounds int, within time.Duration) (snapshots, streamers int) {
+// killing kills a worker of each kind at random moments, three times over.
+func (w *world) killing(within time.Duration) {
 	w.t.Helper()
-	for range rounds {
+	for range kills {
 		for _, binary := range []string{"snapshot", "streamer"} {
-			select {
-			case <-ctx.Done():
-				return snapshots, streamers
-			case <-time.After(time.Second + rand.N(within)):
-			}
-			switch {
-			case !w.kill(binary, rand.Perm(len(w.workers))):
-			case binary == "snapshot":
-				snapshots++
-			default:
-				streamers++
-			}
+			time.Sleep(500*time.Millisecond + rand.N(within))
+			require.True(w.t, w.kill(binary, rand.Perm(len(w.workers))), "every %s has ended its work: read more slowly", binary)
 		}
 	}
-	return snapshots, streamers
 }

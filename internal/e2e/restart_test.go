@@ -18,6 +18,7 @@ import (
 // The stream is turned off while the application goes on: what it changes then is in no stream. Capture stops and says
 // so; a restart begins a new generation, which finds the rows that were deleted meanwhile.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "snapshot: {segments: 64}\n")
 	rows := readCities(t, 4000)
 	w.load(rows)
