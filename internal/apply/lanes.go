@@ -9,6 +9,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/pace"
 )
 
 // lanes hands out work: one lane for each key, live before snapshot, as much at once as the pace allows.
@@ -21,7 +22,7 @@ type lanes struct {
 	hot     way   // lanes whose range of keys is throttled: they wait for a window of their own, and nobody for them
 	letters queue // for the dlq; it neither waits for the table nor keeps it waiting
 
-	pace      pace
+	pace      pace.Pace
 	window    window
 	reasons   reasons
 	atOnce    concurrency
@@ -44,7 +45,7 @@ type holding struct {
 // newLanes returns lanes for so many calls at once and, if it is not 0, so many units a second.
 func newLanes(most int, unitsPerSecond float64, now time.Time) *lanes {
 	ls := &lanes{
-		byKey: map[string]*lane{}, atOnce: newConcurrency(most), pace: newPace(unitsPerSecond, now), reasons: reasons{since: now},
+		byKey: map[string]*lane{}, atOnce: newConcurrency(most), pace: pace.New(unitsPerSecond, 1, now), reasons: reasons{since: now},
 	}
 	ls.work = sync.NewCond(&ls.mu)
 	return ls
@@ -143,7 +144,7 @@ func (ls *lanes) nextCall(now time.Time) []holding {
 	if ls.active >= ls.atOnce.calls() || ls.idle() {
 		return nil
 	}
-	if wait := ls.pace.wait(now); wait > 0 {
+	if wait := ls.pace.Wait(now); wait > 0 {
 		ls.wakeAt(now.Add(wait))
 		return nil
 	}
@@ -153,7 +154,7 @@ func (ls *lanes) nextCall(now time.Time) []holding {
 	}
 	ls.active++
 	held := []holding{ls.hold(l, hot, now)}
-	for !hot && held[0].job.insertable() && len(held) < MaxInsert && ls.pace.room() {
+	for !hot && held[0].job.insertable() && len(held) < MaxInsert && ls.pace.Room() {
 		l := ls.table.snapshot.peek()
 		if l == nil || !l.top().insertable() {
 			break
@@ -189,7 +190,7 @@ func (ls *lanes) pop(now time.Time) (l *lane, hot bool) {
 }
 
 func (ls *lanes) hold(l *lane, hot bool, now time.Time) holding {
-	ls.pace.spend(unitsOf(len(l.top().record.Value)))
+	ls.pace.Spend(unitsOf(len(l.top().record.Value)))
 	l.held = true
 	return holding{l, l.top(), hot, now}
 }
@@ -253,16 +254,16 @@ func (ls *lanes) returned(h holding, a answer) (unnamed fault.Throttle) {
 	}
 	ls.reasons.note(h.hot, a.rows, narrow, now)
 	if narrow > 0 && !h.hot {
-		ls.pace.careful()
+		ls.pace.Careful()
 	}
 	if narrow > 0 && ls.reasons.wide() {
 		table += narrow
 		ls.reasons.forget()
 	}
-	ls.pace.spend(a.extra)
-	ls.pace.answered(h.began, a.rows, table, a.written, now)
+	ls.pace.Spend(a.extra)
+	ls.pace.Answered(h.began, a.rows, table, a.written, now)
 	if table > 0 {
-		ls.pace.throttled(h.began, now)
+		ls.pace.Throttled(h.began, now)
 	}
 	switch {
 	case !h.hot:

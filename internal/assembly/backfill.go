@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
@@ -27,8 +26,8 @@ func (w *worker) snapshot(ctx context.Context) error {
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	group, ctx := errgroup.WithContext(ctx)
-	units := share(w.Config.Snapshot.MaxReadUnits)
-	reader := w.reader(units)
+	reads := snapshot.NewReads(w.Config.Snapshot.MaxReadUnits)
+	reader := w.reader(reads)
 	group.Go(func() error {
 		defer done() // by whichever worker: there is nothing left to do
 		if err := w.closer().Run(ctx); err != nil {
@@ -39,11 +38,11 @@ func (w *worker) snapshot(ctx context.Context) error {
 	group.Go(func() error {
 		return w.Kafka.Group(ctx, w.Config.Name+".snapshot", []string{w.Topics.Work}, func(ctx context.Context, a kafka.Assignment) error {
 			mine := a.Partitions[w.Topics.Work]
-			setShare(units, w.Config.Snapshot.MaxReadUnits, len(mine), w.state.Created.WorkPartitions)
+			reads.SetMost(w.Config.Snapshot.MaxReadUnits * float64(len(mine)) / float64(w.state.Created.WorkPartitions))
 			parts, ctx := errgroup.WithContext(ctx)
 			parts.Go(func() error { return reader.Run(ctx, mine, w.state.Created.WorkPartitions) })
 			if w.state.Restarted != nil && slices.Contains(mine, searcher) {
-				parts.Go(func() error { return w.search(units).Run(ctx) })
+				parts.Go(func() error { return w.search(reads).Run(ctx) })
 			}
 			return parts.Wait()
 		})
@@ -51,11 +50,11 @@ func (w *worker) snapshot(ctx context.Context) error {
 	return ignoreCanceled(group.Wait())
 }
 
-func (w *worker) reader(units *rate.Limiter) *snapshot.Worker {
+func (w *worker) reader(reads *snapshot.Reads) *snapshot.Worker {
 	return snapshot.New(snapshot.Config{
 		Source: dynamodb.NewSource(w.Old, w.state.Created.KeySchema), Publish: w.publish(w.Topics.Snapshot), DeadLetter: w.deadItem,
 		Facts: w.facts(), Watch: w.watch, Generation: w.state.Generation(), Segments: w.state.Created.Segments,
-		AtOnce: w.Config.Snapshot.AtOnce, PagesInFlight: w.Config.Snapshot.PagesInFlight, Units: units, Logger: w.Logger,
+		AtOnce: w.Config.Snapshot.AtOnce, PagesInFlight: w.Config.Snapshot.PagesInFlight, Reads: reads, Logger: w.Logger,
 	})
 }
 
@@ -67,7 +66,7 @@ func (w *worker) closer() *snapshot.Closer {
 }
 
 // search is a new one for each assignment: it starts from the beginning.
-func (w *worker) search(units *rate.Limiter) *snapshot.Search {
+func (w *worker) search(reads *snapshot.Reads) *snapshot.Search {
 	schema := w.state.Created.KeySchema
 	return &snapshot.Search{
 		Table:  dynamodb.NewRows(w.New, schema, Attributes(w.Config), w.target()),
@@ -77,7 +76,7 @@ func (w *worker) search(units *rate.Limiter) *snapshot.Search {
 			return logs.SnapshotCommitted, err
 		},
 		Generation: w.state.Generation(), Known: w.joined, Grace: w.Config.Grace,
-		Segments: w.state.Created.Segments, AtOnce: w.Config.Snapshot.AtOnce, Units: units, Logger: w.Logger,
+		Segments: w.state.Created.Segments, AtOnce: w.Config.Snapshot.AtOnce, Reads: reads, Logger: w.Logger,
 	}
 }
 
@@ -96,21 +95,4 @@ func (w *worker) marked(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// share is a limiter for a part of a rate; nil when the rate is unlimited.
-func share(unitsPerSecond float64) *rate.Limiter {
-	if unitsPerSecond <= 0 {
-		return nil
-	}
-	return rate.NewLimiter(rate.Limit(unitsPerSecond), burst)
-}
-
-// burst is what may be read without waiting: one page, of which 1 MB costs 256 consistent read units.
-const burst = 256
-
-func setShare(l *rate.Limiter, unitsPerSecond float64, mine, all int) {
-	if l != nil && mine > 0 {
-		l.SetLimit(rate.Limit(unitsPerSecond * float64(mine) / float64(all)))
-	}
 }

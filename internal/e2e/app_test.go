@@ -214,7 +214,7 @@ func bad(t *testing.T, w *world) {
 	defer transport.CloseIdleConnections()
 	writer := &kafkago.Writer{
 		Addr: kafkago.TCP(w.brokers), Topic: kafka.TopicsOf(w.config.Name).Live, RequiredAcks: kafkago.RequireAll, Transport: transport,
-		Balancer:  kafkago.Murmur2Balancer{Consistent: true}, BatchTimeout: 10 * time.Millisecond, BatchBytes: 8 << 20,
+		Balancer: kafkago.Murmur2Balancer{Consistent: true}, BatchTimeout: 10 * time.Millisecond, BatchBytes: 8 << 20,
 	}
 	defer writer.Close()
 	var messages []kafkago.Message

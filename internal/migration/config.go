@@ -75,7 +75,7 @@ type Live struct {
 // Snapshot is how the old table is read.
 type Snapshot struct {
 	Segments      int     `yaml:"segments" default:"64" min:"1" max:"1000000" doc:"Segments of the parallel scan: the units of snapshot work."`
-	MaxReadUnits  float64 `yaml:"max_read_units" default:"0" min:"0" doc:"Read units a second, all workers together. 0: as fast as the table answers."`
+	MaxReadUnits  float64 `yaml:"max_read_units" default:"0" min:"0" doc:"Read units a second, all workers together. 0: as fast as the table allows; where it throttles, its rate is found."`
 	PagesInFlight int     `yaml:"pages_in_flight" default:"4" min:"1" max:"64" doc:"Pages of a segment that are read and not yet acknowledged by Kafka; a page is about 1 MB."`
 	AtOnce        int     `yaml:"at_once" default:"8" min:"1" max:"1000" doc:"Segments that one worker reads at the same time."`
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/time/rate"
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/checkpoint/checkpointtest"
@@ -49,9 +48,15 @@ func (o *old) Scan(_ context.Context, segment, total int, after []byte) (snapsho
 	if o.quota != nil {
 		o.quota.fill(now)
 	}
-	if p.units <= 0 || o.quota != nil && o.quota.units <= 0 {
+	refused := func(extent fault.Throttle) (snapshot.Page, error) {
 		o.refused++
-		return snapshot.Page{}, &fault.Error{Class: fault.Retry, Throttle: fault.TableThrottled, What: "scan"}
+		return snapshot.Page{}, &fault.Error{Class: fault.Retry, Throttle: extent, What: "scan"}
+	}
+	switch {
+	case o.quota != nil && o.quota.units <= 0:
+		return refused(fault.TableThrottled)
+	case p.units <= 0:
+		return refused(fault.RangeThrottled)
 	}
 	p.units -= pageUnits
 	if o.quota != nil {
@@ -103,12 +108,8 @@ func scans(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var group sync.WaitGroup
 			for w := range workers {
-				var units *rate.Limiter
-				if c.limit > 0 {
-					units = rate.NewLimiter(rate.Limit(c.limit/workers), int(c.limit/workers))
-				}
 				worker := snapshot.New(snapshot.Config{
-					Source: o, Publish: o.publish, Watch: created{}, Generation: 1, Segments: segments, Units: units,
+					Source: o, Publish: o.publish, Watch: created{}, Generation: 1, Segments: segments, Reads: snapshot.NewReads(c.limit / workers),
 					Facts: checkpoint.NewFacts(log, strconv.Itoa(w), time.Minute),
 				})
 				group.Go(func() { assert.NoError(t, worker.Run(ctx, []int{w}, workers)) })

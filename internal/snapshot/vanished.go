@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -93,7 +92,7 @@ type NewTable interface {
 // took. Errors are classified by package fault; nothing is retried inside. Safe for concurrent use.
 type Lookup func(ctx context.Context, key events.Key) (found bool, units float64, err error)
 
-// Search looks for the rows that vanished in the gap before a generation, and marks them. All but the sizes, Units and
+// Search looks for the rows that vanished in the gap before a generation, and marks them. All but the sizes, Reads and
 // Logger is required.
 type Search struct {
 	Table      NewTable
@@ -107,9 +106,9 @@ type Search struct {
 	Known time.Time
 	Grace time.Duration
 
-	Segments int           // of the scan; 0 is 64
-	AtOnce   int           // segments at the same time; 0 is 8
-	Units    *rate.Limiter // read units of the source; nil is unlimited
+	Segments int    // of the scan; 0 is 64
+	AtOnce   int    // segments at the same time; 0 is 8
+	Reads    *Reads // of the source; nil is one of its own, without a limit
 	Logger   *slog.Logger
 
 	pass searchPass
@@ -132,7 +131,7 @@ const (
 // generation, which looks for itself. Two at once, or one that starts over, only do the same twice.
 func (s *Search) Run(ctx context.Context) error {
 	s.Segments, s.AtOnce = cmp.Or(s.Segments, 64), cmp.Or(s.AtOnce, 8)
-	s.Logger = cmp.Or(s.Logger, slog.New(slog.DiscardHandler))
+	s.Reads, s.Logger = cmp.Or(s.Reads, NewReads(0)), cmp.Or(s.Logger, slog.New(slog.DiscardHandler))
 	if marked, err := s.await(ctx); err != nil || marked {
 		return ignoreEnd(ctx, err)
 	}
@@ -249,14 +248,10 @@ func (s *Search) judge(ctx context.Context, item Stored, version events.Version)
 }
 
 func (s *Search) lookup(ctx context.Context, key events.Key) (found bool, err error) {
-	var units float64
 	err = fault.Do(ctx, s.retrying("look a row up at the source"), func(ctx context.Context) error {
-		found, units, err = s.Source(ctx, key)
+		found, err = s.Reads.lookup(ctx, func() (bool, float64, error) { return s.Source(ctx, key) })
 		return err
 	})
-	if err == nil && s.Units != nil {
-		err = s.Units.WaitN(ctx, min(int(units+0.5), s.Units.Burst()))
-	}
 	return found, err
 }
 

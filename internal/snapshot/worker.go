@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -24,7 +23,7 @@ import (
 // item is durable there.
 type DeadLetter func(ctx context.Context, item []byte, why *events.Invalid, where string) error
 
-// Config is what a Worker works with. All but the sizes, Units and Logger is required.
+// Config is what a Worker works with. All but the sizes, Reads and Logger is required.
 type Config struct {
 	Source     Source
 	Publish    Publish
@@ -34,9 +33,9 @@ type Config struct {
 	Generation uint32
 	Segments   int
 
-	AtOnce        int           // segments at the same time; 0 is 8
-	PagesInFlight int           // of one segment, read and not acknowledged; 0 is 4
-	Units         *rate.Limiter // read units; nil is unlimited
+	AtOnce        int    // segments at the same time; 0 is 8
+	PagesInFlight int    // of one segment, read and not acknowledged; 0 is 4
+	Reads         *Reads // shared with whatever else reads the source in this process; nil is one of its own, without a limit
 	Logger        *slog.Logger
 }
 
@@ -47,6 +46,7 @@ type Worker struct{ Config }
 func New(c Config) *Worker {
 	c.AtOnce = cmp.Or(c.AtOnce, 8)
 	c.PagesInFlight = cmp.Or(c.PagesInFlight, 4)
+	c.Reads = cmp.Or(c.Reads, NewReads(0))
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	return &Worker{c}
 }
@@ -154,13 +154,9 @@ func (w *Worker) segment(ctx context.Context, segment int, pen *checkpoint.Pen[c
 
 func (w *Worker) scan(ctx context.Context, segment int, after []byte) (page Page, err error) {
 	err = fault.Do(ctx, w.retrying("scan"), func(ctx context.Context) error {
-		page, err = w.Source.Scan(ctx, segment, w.Segments, after)
+		page, err = w.Reads.scan(ctx, func() (Page, error) { return w.Source.Scan(ctx, segment, w.Segments, after) })
 		return err
 	})
-	if err == nil && w.Units != nil {
-		// What a page costs is known only after it was read: the next one waits for it.
-		err = w.Units.WaitN(ctx, min(int(page.Units+0.5), w.Units.Burst()))
-	}
 	return page, err
 }
 

@@ -1,0 +1,110 @@
+package snapshot
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/pace"
+)
+
+// Reads are the read units that one process takes from the old table. It finds how many there are, as package pace does
+// for writes: a table that is read beyond its quota refuses the application too. Safe for concurrent use.
+type Reads struct {
+	mu   sync.Mutex
+	pace pace.Pace
+	page float64 // units of the last page: the next one is expected to take as many
+}
+
+const (
+	fullPage   = 256 // units of 1 MB, strongly consistent
+	lookupCost = 1   // units of a small item
+	// Calls are few and large. So each says more than the write of a row does, and the rate is raised by small steps only:
+	// what the table has saved hides its quota for a while. The figures are those of a simulated table (internal/scale).
+	pageAnswers = 4
+	readRaise   = 0.05
+	// A call that cost less than was expected gives units back: whoever waits for them looks again after this.
+	lookAgain = 100 * time.Millisecond
+)
+
+// NewReads returns Reads of at most so many units a second; 0 is no limit.
+func NewReads(unitsPerSecond float64) *Reads {
+	return &Reads{pace: pace.New(unitsPerSecond, readRaise, time.Now()), page: fullPage}
+}
+
+// SetMost changes the limit.
+func (r *Reads) SetMost(unitsPerSecond float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pace.SetMost(unitsPerSecond)
+}
+
+// scan reads a page when its turn comes.
+func (r *Reads) scan(ctx context.Context, read func() (Page, error)) (Page, error) {
+	r.mu.Lock()
+	expected := r.page
+	r.mu.Unlock()
+	began, err := r.turn(ctx, expected)
+	if err != nil {
+		return Page{}, err
+	}
+	page, err := read()
+	r.took(began, expected, page.Units, err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.page = page.Units
+	}
+	return page, err
+}
+
+// lookup reads a row when its turn comes.
+func (r *Reads) lookup(ctx context.Context, read func() (found bool, units float64, err error)) (bool, error) {
+	began, err := r.turn(ctx, lookupCost)
+	if err != nil {
+		return false, err
+	}
+	found, units, err := read()
+	r.took(began, lookupCost, units, err)
+	return found, err
+}
+
+// turn waits until a call may begin that is expected to take so many units.
+func (r *Reads) turn(ctx context.Context, units float64) (began time.Time, err error) {
+	for {
+		now := time.Now()
+		r.mu.Lock()
+		wait := r.pace.Wait(now)
+		if wait == 0 {
+			r.pace.Spend(units)
+		}
+		r.mu.Unlock()
+		if wait == 0 {
+			return now, nil
+		}
+		select {
+		case <-ctx.Done():
+			return now, context.Cause(ctx)
+		case <-time.After(min(wait, lookAgain)):
+		}
+	}
+}
+
+// took notes what came of a call. A range of keys that is throttled makes only its own segment wait.
+func (r *Reads) took(began time.Time, expected, units float64, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if err != nil {
+		units = 0
+	}
+	r.pace.Spend(units - expected)
+	switch throttle := fault.ThrottleOf(err); {
+	case err == nil:
+		r.pace.Answered(began, pageAnswers, 0, units, now)
+	case throttle == fault.TableThrottled || throttle == fault.UnnamedThrottled:
+		r.pace.Answered(began, pageAnswers, pageAnswers, 0, now)
+		r.pace.Throttled(began, now)
+	}
+}
