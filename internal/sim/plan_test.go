@@ -23,6 +23,7 @@ type plan struct {
 	owned    int  // items that the application wrote to the new table itself, before
 	big      bool // a row that fits the old table only
 	heavy    int  // rows so large that four of them are more than a page
+	late     bool // the stream is enabled once the rows are there: it does not have them
 	shards   int  // of the old table's stream
 	segments int
 	parts    int // partitions of the data topics

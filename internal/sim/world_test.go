@@ -87,6 +87,9 @@ func newWorld(t *testing.T, p plan) *world {
 	// Fake time passes as long as anyone waits for anything, so without this a worker that never ends would hang the test.
 	w.eternity = time.AfterFunc(6*time.Hour, func() { panic("a worker does not end:\n" + w.story.String()) })
 	w.model = newModel(w)
+	if p.late {
+		w.enableStream(oldTable)
+	}
 	w.witness = newWitness(w)
 	return w
 }
@@ -102,9 +105,17 @@ func (w *world) createTables() {
 	for _, table := range []string{oldTable, newTable} {
 		w.ask("CreateTable", map[string]any{
 			"TableName": table, "AttributeDefinitions": attributes, "KeySchema": keys, "BillingMode": "PAY_PER_REQUEST",
-			"StreamSpecification": map[string]any{"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"},
 		}, nil)
+		if table != oldTable || !w.plan.late {
+			w.enableStream(table)
+		}
 	}
+}
+
+func (w *world) enableStream(table string) {
+	w.ask("UpdateTable", map[string]any{
+		"TableName": table, "StreamSpecification": map[string]any{"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"},
+	}, nil)
 }
 
 // ask makes a call of the database that nothing disturbs.
