@@ -90,7 +90,8 @@ func (r *reasons) forget() { *r = reasons{named: r.named} }
 // chance of a refusal there, and that chance is how often hot lanes are refused, a moment later. If rows are refused no
 // more often in hot lanes than elsewhere, then all ranges are alike.
 func (r *reasons) wide() bool {
-	// At most so high is the chance, as far as so few of them can tell.
-	chance := min(1, (r.hotRefused+2*math.Sqrt(r.hotRefused)+2)/(r.hot+2))
+	// At most so high is the chance, as far as so few of them can tell. It is asked again with every refusal, so the bound
+	// is a wide one.
+	chance := min(1, (r.hotRefused+2*math.Sqrt(r.hotRefused)+4)/(r.hot+2))
 	return r.others >= wideRows && r.othersRefused/r.others > wideShare*chance
 }

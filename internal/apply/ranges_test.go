@@ -54,7 +54,8 @@ func TestWide(t *testing.T) {
 		"one of twelve ranges, a little of it refused": {1000, 4, 4, 0, false},
 		"one of two ranges, half of it refused":        {1000, 250, 250, 125, true},
 		"all ranges alike, a tenth refused":            {1000, 100, 100, 10, true},
-		"all ranges alike, a little refused":           {2000, 60, 60, 2, true},
+		"all ranges alike, a little refused":           {2000, 60, 120, 4, true},
+		"one range, not refused again yet":             {5046, 66, 36, 0, false},
 	} {
 		r := reasons{since: now}
 		r.note(false, c.others, c.refused, now)
