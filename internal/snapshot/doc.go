@@ -1,9 +1,9 @@
 // Package snapshot publishes the old table, as read, to <name>.snapshot.
 //
-// The scan is cut into segments. A worker reads the segments it is given, in random order, each page after page; a
-// page is published while the next one is read. When a page and all before it are acknowledged, a fact says so with
-// the key to go on from (invariant 2). When every segment is done, the closer writes the end of the topic to the
-// control log: the close.
+// The scan is cut into segments. A worker reads the segments it is given, in random order, each page after page, as
+// fast as the source allows (Reads); a page is published while the next one is read. When a page and all before it are
+// acknowledged, a fact says so with the key to go on from (invariant 2). When every segment is done, the closer writes
+// the end of the topic to the control log: the close.
 //
 //	Source.Scan ─▶ records ─▶ Publish ─▶ frontier of the segment ─▶ fact ─▶ … ─▶ done ─▶ close
 //
