@@ -104,6 +104,39 @@ func TestDeletedOffsetStops(t *testing.T) {
 	})
 }
 
+// A partition that has lost records stops where it is; the others go on, and it is made known.
+func TestAGapStopsItsPartitionOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.append(liveAt(0), change("a", 1, "v"))
+		w.append(liveAt(0), change("b", 2, "v"))
+		w.append(liveAt(1), change("c", 3, "v"))
+		w.progress[liveAt(0)] = Progress{Offset: 0}
+		w.start[liveAt(0)] = 1
+		told := map[events.TopicPartition]Progress{}
+		c := w.config()
+		c.Gap = func(_ context.Context, id events.TopicPartition, at Progress, what string) error {
+			require.Contains(t, what, "offset 0 of orders.live/0 is deleted")
+			told[id] = at
+			return nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- New(c).Run(ctx, w.assigned(), w.commit) }()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		w.append(liveAt(1), change("d", 4, "v"))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, map[events.TopicPartition]Progress{liveAt(0): {}}, told)
+		require.Equal(t, int64(2), w.progress[liveAt(1)].Offset, "the others go on")
+		require.Zero(t, w.progress[liveAt(0)].Offset, "nothing is skipped")
+		require.NotContains(t, w.table, "b", "nor is what comes after the gap")
+		cancel()
+		require.NoError(t, <-ended)
+	})
+}
+
 // Only the end of the context makes an ended worker a success.
 func TestCanceledErrorOfAnotherIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -184,7 +184,7 @@ func (w *world) read(id events.TopicPartition, offset int64, maxBytes int) (Batc
 		return Batch{}, w.fetchErr
 	}
 	if offset < w.start[id] {
-		return Batch{}, &fault.Error{Class: fault.Fatal, Reason: "deleted", What: fmt.Sprintf("offset %d of %s is deleted", offset, id)}
+		return Batch{}, &fault.Error{Class: fault.Fatal, Reason: "deleted", What: fmt.Sprintf("offset %d of %s is deleted", offset, id), Err: ErrGap}
 	}
 	batch := Batch{Next: w.ends[id], End: w.ends[id]}
 	size := 0

@@ -66,12 +66,12 @@ func TestUnreadableKeysDoNotShareALane(t *testing.T) {
 func TestCounts(t *testing.T) {
 	var c Counts
 	for f := fateApplied; f <= fateOldGen; f++ {
-		c.count(f)
+		count(&c, f)
 	}
-	require.Equal(t, Counts{1, 1, 1, 1, 1, 1, 1, 1, 1}, c)
+	require.Equal(t, Counts{Applied: 1, Stale: 1, Duplicate: 1, AppOwned: 1, Present: 1, Superseded: 1, Dead: 1, PastClose: 1, OldGen: 1}, c)
 	require.Equal(t, int64(9), c.Total())
-	require.Equal(t, Counts{2, 2, 2, 2, 2, 2, 2, 2, 2}, c.Add(c))
-	c.count(fateNone)
+	require.Equal(t, Counts{Applied: 2, Stale: 2, Duplicate: 2, AppOwned: 2, Present: 2, Superseded: 2, Dead: 2, PastClose: 2, OldGen: 2}, c.Add(c))
+	count(&c, fateNone)
 	require.Equal(t, int64(9), c.Total())
 }
 

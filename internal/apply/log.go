@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
 )
 
@@ -17,8 +18,8 @@ type Batch struct {
 // Log is where records come from.
 type Log interface {
 	// Fetch returns the records from offset on, at most about maxBytes of memory but at least one if there is one,
-	// waiting a moment for the first; an empty batch is not an error. An offset below the log's start is an
-	// error of class Fatal (invariant 4), never a jump. Safe for concurrent use.
+	// waiting a moment for the first; an empty batch is not an error. An offset that the log no longer holds, or not yet,
+	// is ErrGap, of class Fatal (invariant 4), never a jump. Safe for concurrent use.
 	Fetch(ctx context.Context, from events.TopicPartition, offset int64, maxBytes int) (Batch, error)
 }
 
@@ -33,24 +34,16 @@ type Progress struct {
 	Counts Counts
 }
 
-// Counts says what became of the records of a partition since its first one. It travels in the metadata of the
-// committed offset, so it is exactly as durable as the offset. Redelivered records are counted as often as
+// Counts says what became of the records of a partition since its first one. Redelivered records are counted as often as
 // they are applied; those that a crash left uncommitted are counted once.
-type Counts struct {
-	Applied    int64 `json:"a,omitempty"`
-	Stale      int64 `json:"s,omitempty"`
-	Duplicate  int64 `json:"d,omitempty"`
-	AppOwned   int64 `json:"o,omitempty"`
-	Present    int64 `json:"p,omitempty"`
-	Superseded int64 `json:"c,omitempty"` // coalesced: a later change of the key was written in its place
-	Dead       int64 `json:"x,omitempty"` // in the dlq
-	PastClose  int64 `json:"z,omitempty"` // dropped: a zombie's snapshot record past the close
-	OldGen     int64 `json:"g,omitempty"` // dropped: of an older generation
-}
+type Counts = checkpoint.Counts
+
+// ErrGap says that a partition has lost records that were to be applied, or were applied already.
+var ErrGap = errors.New("the partition has lost records")
 
 // ErrFenced says that the group has moved on: these partitions are another member's now.
 var ErrFenced = errors.New("the consumer group has moved on")
 
-// Commit makes progress durable: it returns nil once Kafka has it. A refusal because the group has moved on is
-// the error ErrFenced.
+// Commit makes progress durable: it returns nil once Kafka has it, as the group's offsets and as facts. A refusal because
+// the group has moved on is the error ErrFenced.
 type Commit func(ctx context.Context, progress map[events.TopicPartition]Progress) error

@@ -31,7 +31,7 @@ func (o Outcome) fate() fate {
 }
 
 // count adds one record of this fate.
-func (c *Counts) count(f fate) {
+func count(c *Counts, f fate) {
 	switch f {
 	case fateNone:
 	case fateApplied:
@@ -53,25 +53,6 @@ func (c *Counts) count(f fate) {
 	case fateOldGen:
 		c.OldGen++
 	}
-}
-
-// Add returns the sum of both.
-func (c Counts) Add(o Counts) Counts {
-	c.Applied += o.Applied
-	c.Stale += o.Stale
-	c.Duplicate += o.Duplicate
-	c.AppOwned += o.AppOwned
-	c.Present += o.Present
-	c.Superseded += o.Superseded
-	c.Dead += o.Dead
-	c.PastClose += o.PastClose
-	c.OldGen += o.OldGen
-	return c
-}
-
-// Total is how many records were done.
-func (c Counts) Total() int64 {
-	return c.Applied + c.Stale + c.Duplicate + c.AppOwned + c.Present + c.Superseded + c.Dead + c.PastClose + c.OldGen
 }
 
 // ticket is a record under way. Whoever holds it hands it to done exactly once. It outlives the record: until those before
@@ -104,7 +85,7 @@ func newPartition(id events.TopicPartition, start Progress, b *budget) *partitio
 	// A fate counts when the frontier passes it, so that counts and offset are of one moment.
 	p.frontier.Passed = func(t *ticket) {
 		p.progress.Offset = t.next
-		p.progress.Counts.count(t.fate)
+		count(&p.progress.Counts, t.fate)
 	}
 	return p
 }
@@ -155,6 +136,13 @@ func (p *partition) uncommitted() (Progress, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.progress, p.progress.Offset > p.committed
+}
+
+// at is how far the partition is done.
+func (p *partition) at() Progress {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.progress
 }
 
 func (p *partition) didCommit(offset int64) {

@@ -32,6 +32,9 @@ type Config struct {
 	Rules      Rules
 	Schema     events.KeySchema
 	Watch      Watch
+	// Gap makes it known that a partition has lost records and has stopped at this progress; it returns nil once that is
+	// durable. Where it is nil, a gap ends the whole worker.
+	Gap func(ctx context.Context, id events.TopicPartition, at Progress, what string) error
 
 	InFlight    int           // calls to the target at once; 0 is 64
 	MaxBytes    int64         // records in memory, in bytes, one half for each topic; 0 is 64 MiB
@@ -151,8 +154,11 @@ func (r *run) fetch(ctx context.Context, p *partition) error {
 		batch, err := r.fetchOnce(ctx, p, next)
 		if err != nil {
 			p.budget.adjust(-r.fetchBytes)
-			if ctx.Err() != nil {
+			switch {
+			case ctx.Err() != nil:
 				return nil //nolint:nilerr // stopped: nothing was fetched
+			case errors.Is(err, ErrGap) && r.Gap != nil:
+				return r.stopped(ctx, p, err)
 			}
 			return err
 		}
@@ -177,6 +183,28 @@ func (r *run) fetchOnce(ctx context.Context, p *partition, offset int64) (batch 
 		return err
 	})
 	return batch, err
+}
+
+// sayEvery is how often a partition that has stopped says so.
+const sayEvery = time.Minute
+
+// stopped leaves a partition where it has lost records, for good, and lets the others go on. Invariant 4: nothing is
+// skipped, for its frontier stays.
+func (r *run) stopped(ctx context.Context, p *partition, why error) error {
+	at := p.at()
+	if err := r.Gap(ctx, p.id, at, why.Error()); err != nil && ctx.Err() == nil {
+		return err
+	}
+	tick := time.NewTicker(sayEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		r.Logger.Error("this partition has stopped, and nothing of it is skipped; the others go on", "partition", p.id.String(), "error", why)
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+	return nil
 }
 
 // dispatch begins every record of the batch fetched at offset from, in order, and ends it in exactly one of

@@ -68,11 +68,12 @@ func (w *worker) closer() *snapshot.Closer {
 // search is a new one for each assignment: it starts from the beginning.
 func (w *worker) search(reads *snapshot.Reads) *snapshot.Search {
 	schema := w.state.Created.KeySchema
+	frontiers := w.frontiers()
 	return &snapshot.Search{
 		Table:  dynamodb.NewRows(w.New, schema, Attributes(w.Config), w.target()),
 		Source: dynamodb.NewSource(w.Old, schema).Lookup, Control: w.control(), Watch: w.watch,
 		Committed: func(ctx context.Context) (map[int]int64, error) {
-			logs, err := w.sweepLogs(ctx)
+			logs, err := frontiers.logs(ctx)
 			return logs.SnapshotCommitted, err
 		},
 		Generation: w.state.Generation(), Known: w.joined, Grace: w.Config.Grace,

@@ -156,7 +156,7 @@ func (p *Parts) look(ctx context.Context) (*Status, error) {
 			s.Restart = p.restartCommand()
 		}
 	}
-	return s, errors.Join(p.lags(ctx, s), p.members(ctx, s), p.marking(ctx, s, state))
+	return s, errors.Join(p.lags(ctx, s, applied(facts, state.Epoch)), p.members(ctx, s), p.marking(ctx, s, state))
 }
 
 // marking fills in what there is to say in a generation that a restart began.
@@ -168,7 +168,7 @@ func (p *Parts) marking(ctx context.Context, s *Status, state checkpoint.State) 
 		s.Marking = &Marking{Done: true, Marked: state.Marked.Marked, Kept: state.Marked.Kept}
 		return nil
 	}
-	logs, err := p.sweepLogs(ctx)
+	logs, err := p.frontiers().logs(ctx)
 	// Of the grace only the process that searches knows, for it counts it on its own clock.
 	s.Marking = &Marking{
 		Waiting:   snapshot.Unmet(state, logs.SnapshotCommitted, p.Config.Grace, p.Config.Grace),
@@ -212,11 +212,7 @@ func captureStatus(shards map[string]checkpoint.ShardFact, now time.Time) *Captu
 	return c
 }
 
-func (p *Parts) lags(ctx context.Context, s *Status) error {
-	progress, err := p.Kafka.Progress(ctx, p.Config.Name, p.Topics.Snapshot, p.Topics.Live)
-	if err != nil {
-		return err
-	}
+func (p *Parts) lags(ctx context.Context, s *Status, progress map[events.TopicPartition]apply.Progress) error {
 	lag := func(topic string) (int64, error) {
 		ends, err := p.Kafka.EndOffsets(ctx, topic)
 		total := int64(0)

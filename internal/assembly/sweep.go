@@ -40,7 +40,7 @@ func (p *Parts) sweep(ctx context.Context, o SweepOptions) (sweep.Summary, error
 		Markers: dynamodb.NewMarkers(p.New, state.Created.KeySchema, Attributes(p.Config)),
 		Control: control, Facts: p.facts(),
 		LiveEnds:  func(ctx context.Context) (map[int]int64, error) { return p.liveEnds(ctx) },
-		Committed: p.sweepLogs,
+		Committed: p.frontiers().logs,
 		Grace:     p.Config.Grace, FallbackReadsOff: o.FallbackReadsOff, AppWrites: appWrites,
 		Say: o.Say, Show: o.Show, Logger: o.Logger,
 	})
@@ -53,17 +53,4 @@ func (p *Parts) liveEnds(ctx context.Context) (map[int]int64, error) {
 		return nil, nil
 	}
 	return p.Kafka.EndOffsets(ctx, p.Topics.Live)
-}
-
-func (p *Parts) sweepLogs(ctx context.Context) (sweep.Logs, error) {
-	progress, err := p.Kafka.Progress(ctx, p.Config.Name, p.Topics.Snapshot, p.Topics.Live)
-	logs := sweep.Logs{SnapshotCommitted: map[int]int64{}, LiveCommitted: map[int]int64{}}
-	for id, at := range progress {
-		if id.Topic == p.Topics.Snapshot {
-			logs.SnapshotCommitted[id.Partition] = at.Offset
-		} else {
-			logs.LiveCommitted[id.Partition] = at.Offset
-		}
-	}
-	return logs, err
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
-	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
@@ -152,8 +151,9 @@ func (w *worker) apply(ctx context.Context) error {
 	if w.from() != apply.FromNone {
 		topics = append(topics, w.Topics.Live)
 	}
+	appliers := &appliers{worker: w, facts: w.facts()}
 	return w.Kafka.Group(ctx, w.Config.Name, topics, func(ctx context.Context, a kafka.Assignment) error {
-		start, total, err := w.committed(ctx, a)
+		start, total, err := appliers.start(ctx, a)
 		if err != nil || len(start) == 0 {
 			return waitIf(ctx, err)
 		}
@@ -161,38 +161,11 @@ func (w *worker) apply(ctx context.Context) error {
 		units := w.Config.Apply.MaxWriteUnits * float64(len(start)) / float64(total)
 		worker := apply.New(apply.Config{
 			Log: w.Kafka, Target: w.target(), DeadLetter: w.Kafka.DeadLetter(w.Topics.DLQ), Rules: w.rules(), Schema: created.KeySchema,
-			Watch: w.watch, InFlight: w.Config.Apply.InFlight, MaxBytes: w.Config.Apply.MaxMemory, Units: units, Logger: w.Logger,
+			Watch: w.watch, Gap: appliers.gap,
+			InFlight: w.Config.Apply.InFlight, MaxBytes: w.Config.Apply.MaxMemory, Units: units, Logger: w.Logger,
 		})
-		return worker.Run(ctx, start, a.Commit)
+		return worker.Run(ctx, start, appliers.commit(a))
 	})
-}
-
-// committed is where each assigned partition goes on, and how many partitions all members share.
-func (w *worker) committed(ctx context.Context, a kafka.Assignment) (map[events.TopicPartition]apply.Progress, int, error) {
-	var topics []string
-	for topic := range a.Partitions {
-		topics = append(topics, topic)
-	}
-	var all map[events.TopicPartition]apply.Progress
-	err := fault.Do(ctx, nil, func(ctx context.Context) (err error) {
-		all, err = w.Kafka.Progress(ctx, w.Config.Name, w.Topics.Snapshot, w.Topics.Live)
-		return err
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	start := map[events.TopicPartition]apply.Progress{}
-	for _, topic := range topics {
-		for _, n := range a.Partitions[topic] {
-			id := events.TopicPartition{Topic: topic, Partition: n}
-			start[id] = all[id] // without a committed offset: from the first record
-		}
-	}
-	total := w.state.Created.Partitions
-	if w.from() != apply.FromNone {
-		total *= 2
-	}
-	return start, total, nil
 }
 
 // waitIf returns err, or waits for the end of ctx: a member without partitions has nothing to do until the next

@@ -117,6 +117,9 @@ type State struct {
 	// Replaying says that a replay was announced and the offsets have not been set back yet; Replays counts announcements.
 	Replaying bool
 	Replays   int
+	// Epoch counts the replays whose offsets have been set back: what was applied before one says nothing of what is
+	// applied after it.
+	Epoch int
 }
 
 // Phase is the migration's phase.
@@ -203,6 +206,7 @@ func (s State) Fold(e ControlEntry) (State, bool, error) {
 		s.Replays++
 	case e.Replay != nil && e.Replay.Reset && s.Replaying:
 		s.Replaying, s.Sweepers = false, nil
+		s.Epoch++
 	default:
 		return s, false, fmt.Errorf("control entry %d (by %s at %s) does not fit the phase %q", e.After, e.By, e.At.Format(time.RFC3339), s.Phase())
 	}

@@ -53,6 +53,25 @@ func (f ShardFact) further(o ShardFact) bool {
 		cmp.Compare(f.Position, o.Position), boolCompare(f.Gap != "", o.Gap != ""), f.Confirmed.Compare(o.Confirmed)) > 0
 }
 
+// AppliedFact says that every record of a partition below Offset is durable in the new table or in the dlq. The brokers
+// forget the committed offsets of a group that has had no member for offsets.retention.minutes, 7 days by default, and
+// anybody may set them elsewhere; this is what workers go on from and what the sweep relies on (invariant 11).
+// https://kafka.apache.org/documentation/#brokerconfigs_offsets.retention.minutes
+type AppliedFact struct {
+	Epoch     int    `json:"epoch"` // of replays: State.Epoch
+	Topic     string `json:"topic"`
+	Partition int    `json:"partition"`
+	Offset    int64  `json:"offset"`
+	Counts    Counts `json:"counts,omitzero"`
+	// Gap, when not empty, says what the partition has lost; applying it has stopped there (invariant 4).
+	Gap string `json:"gap,omitempty"`
+}
+
+// further orders facts about one partition by what is applied; with equal progress a gap stays.
+func (f AppliedFact) further(o AppliedFact) bool {
+	return cmp.Or(cmp.Compare(f.Epoch, o.Epoch), cmp.Compare(f.Offset, o.Offset), boolCompare(f.Gap != "", o.Gap != "")) > 0
+}
+
 func boolCompare(a, b bool) int {
 	switch {
 	case a == b:

@@ -30,6 +30,7 @@ type Facts struct {
 	mu       sync.Mutex                                 // held across no I/O
 	segments map[string]map[string]Written[SegmentFact] // by subject, by writer
 	shards   map[string]map[string]Written[ShardFact]
+	applied  map[string]map[string]Written[AppliedFact]
 }
 
 // NewFacts returns a view that is empty until Refresh. The writer's name must belong to this process alone,
@@ -39,6 +40,7 @@ func NewFacts(log Log, writer string, stale time.Duration) *Facts {
 		log: log, writer: writer, stale: stale, pen: make(chan struct{}, 1), reading: make(chan struct{}, 1),
 		segments: map[string]map[string]Written[SegmentFact]{},
 		shards:   map[string]map[string]Written[ShardFact]{},
+		applied:  map[string]map[string]Written[AppliedFact]{},
 	}
 }
 
@@ -96,6 +98,8 @@ func (f *Facts) fold(e Entry) error {
 		return foldFact(f.segments, subject, writer, e, SegmentFact.subject)
 	case strings.HasPrefix(subject, "shard/"):
 		return foldFact(f.shards, subject, writer, e, ShardFact.subject)
+	case strings.HasPrefix(subject, "applied/"):
+		return foldFact(f.applied, subject, writer, e, AppliedFact.subject)
 	}
 	return fmt.Errorf("fact at offset %d: unknown kind of key %q", e.Offset, e.Key)
 }
@@ -179,6 +183,20 @@ func (f *Facts) Shards(generation uint32) map[string]ShardFact {
 	return all
 }
 
+// Applied returns the furthest fact of every partition of an epoch that has one. Where there is none, nothing of the
+// partition has been applied in the epoch: the facts log is complete, as its topic's identity and settings say.
+func (f *Facts) Applied(epoch int) []AppliedFact {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []AppliedFact
+	for _, facts := range f.applied {
+		if best, ok := Furthest(facts); ok && best.Epoch == epoch {
+			all = append(all, best)
+		}
+	}
+	return all
+}
+
 // WriteSegments appends facts of this writer; it returns once they are durable and in the view.
 func (f *Facts) WriteSegments(ctx context.Context, facts ...SegmentFact) error {
 	return writeFacts(ctx, f, f.segments, facts, SegmentFact.subject)
@@ -189,10 +207,21 @@ func (f *Facts) WriteShards(ctx context.Context, facts ...ShardFact) error {
 	return writeFacts(ctx, f, f.shards, facts, ShardFact.subject)
 }
 
+// WriteApplied appends facts of this writer; it returns once they are durable and in the view.
+func (f *Facts) WriteApplied(ctx context.Context, facts ...AppliedFact) error {
+	return writeFacts(ctx, f, f.applied, facts, AppliedFact.subject)
+}
+
 func (f SegmentFact) subject() string { return segmentSubject(f.Generation, f.Segment, f.Total) }
 
 func (f ShardFact) subject() string {
 	return shardSubject(f.Generation, f.Shard)
+}
+
+// A topic's name holds neither a slash nor an @.
+// https://kafka.apache.org/documentation/#topicconfigs
+func (f AppliedFact) subject() string {
+	return fmt.Sprintf("applied/%d/%s/%d", f.Epoch, f.Topic, f.Partition)
 }
 
 func shardSubject(generation uint32, shard string) string {

@@ -10,9 +10,9 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
-// ErrNewGeneration says that a restart has begun a new generation. Whoever works for the one before ends, and joins
-// again: everything that it would still do is covered by the new one.
-var ErrNewGeneration = errors.New("a new generation of the migration has begun")
+// ErrNewGeneration says that a restart has begun a new generation, or a replay a new epoch. Whoever works for the one before
+// ends, and joins again: everything that it would still do is covered by the new one.
+var ErrNewGeneration = errors.New("a new generation, or a replay, of the migration has begun")
 
 // Watch keeps reading the control log for a worker. A worker that has not been able to read it for too long
 // must stop: it may not know of the close, and the sweep counts on that nobody is that far behind. Its
@@ -22,10 +22,10 @@ type Watch struct {
 	every   time.Duration
 	limit   time.Duration
 
-	mu         sync.Mutex
-	state      State
-	generation uint32 // the first one that was read; 0 while the migration is not created
-	read       time.Time
+	mu    sync.Mutex
+	state State
+	begun State // the first state that was read of a created migration
+	read  time.Time
 }
 
 // watchEvery is how often the control log is read when grace allows it; at least ten times within the limit.
@@ -37,8 +37,8 @@ func NewWatch(ctx context.Context, control *Control, grace time.Duration) (*Watc
 	return w, w.refresh(ctx)
 }
 
-// Run reads the control log until ctx ends, and then returns nil; or until another generation begins than the one
-// that NewWatch has read, and then returns ErrNewGeneration; or until the log could not be read for half of the grace,
+// Run reads the control log until ctx ends, and then returns nil; or until another generation or epoch begins than the
+// one that NewWatch has read, and then returns ErrNewGeneration; or until the log could not be read for half of the grace,
 // and then returns an error of class Fatal.
 func (w *Watch) Run(ctx context.Context) error {
 	tick := time.NewTicker(w.every)
@@ -87,8 +87,8 @@ func (w *Watch) refresh(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.state, w.read = state, began
-	if w.generation == 0 {
-		w.generation = state.Generation()
+	if w.begun.Created == nil {
+		w.begun = state
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func (w *Watch) refresh(ctx context.Context) error {
 func (w *Watch) outdated() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.state.Generation() != w.generation
+	return w.state.Generation() != w.begun.Generation() || w.state.Epoch != w.begun.Epoch
 }
 
 // State returns the migration's state as last read.

@@ -96,7 +96,7 @@ func (c *Client) outOfRange(ctx context.Context, from events.TopicPartition, off
 	if err != nil {
 		return err
 	}
-	e := &fault.Error{Class: fault.Fatal, Reason: "offset-out-of-range", Err: kafkago.OffsetOutOfRange}
+	e := &fault.Error{Class: fault.Fatal, Reason: "offset-out-of-range", Err: fmt.Errorf("%w: %w", apply.ErrGap, kafkago.OffsetOutOfRange)}
 	switch {
 	case offset < start:
 		e.What = fmt.Sprintf("records %d to %d of %s have been deleted before they were applied; the log starts at %d", offset, start-1, from, start)
@@ -106,7 +106,8 @@ func (c *Client) outOfRange(ctx context.Context, from events.TopicPartition, off
 		e.Advice = "check the brokers' disks and unclean leader elections, then create the migration anew"
 	default:
 		// Two answers that contradict each other: one of them came from a broker that was behind.
-		e.Class, e.What = fault.Retry, fmt.Sprintf("fetch %s@%d, with the log from %d to %d", from, offset, start, end)
+		e.Class, e.Err = fault.Retry, kafkago.OffsetOutOfRange
+		e.What = fmt.Sprintf("fetch %s@%d, with the log from %d to %d", from, offset, start, end)
 	}
 	return e
 }

@@ -309,7 +309,14 @@ func stepOf(frame []byte) step {
 	has := func(text string) bool { return bytes.Contains(frame, []byte(text)) }
 	switch topic {
 	case "facts":
-		topic += map[bool]string{true: " segment", false: " shard"}[has("segment/")]
+		switch {
+		case has("applied/"):
+			topic += " applied"
+		case has("segment/"):
+			topic += " segment"
+		default:
+			topic += " shard"
+		}
 		switch {
 		case has(`"done":true`):
 			topic += " done"

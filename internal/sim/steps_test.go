@@ -70,6 +70,8 @@ var durables = []durable{
 	{applier, "produce dlq", 1, letter, letter},
 	{applier, "OffsetCommit", 1, applied, applied},
 	{applier, "OffsetCommit", 2, applied, applied},
+	{applier, "produce facts applied", 1, applied, applied},
+	{applier, "produce facts applied", 2, applied, applied},
 	{sweeper, "remove new", 1, nothing, nothing},
 	{sweeper, "remove new", 3, nothing, nothing},
 	{sweeper, "produce control swept", 1, nothing, nothing},

@@ -116,7 +116,7 @@ func killCopier(w *world, _ *rand.Rand) {
 var deadly = []step{
 	"put new", "insert new", "remove new", "scan old", "scan new", "GetRecords", "GetShardIterator", "DescribeStream",
 	"produce snapshot", "produce live", "produce dlq", "produce facts segment", "produce facts segment done",
-	"produce facts shard", "produce facts shard done", "produce facts shard child", "produce control closed", "produce control swept",
+	"produce facts shard", "produce facts shard done", "produce facts shard child", "produce facts applied", "produce control closed", "produce control swept",
 	"OffsetCommit", "OffsetFetch", "Fetch", "ListOffsets", "JoinGroup", "SyncGroup",
 }
 

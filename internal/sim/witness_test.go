@@ -31,6 +31,9 @@ type witness struct {
 	segments  map[int]checkpoint.SegmentFact            // the furthest that a fresh reader has seen
 	shards    map[string]checkpoint.ShardFact
 
+	epoch     int                             // of replays
+	frontiers map[events.TopicPartition]int64 // how far the partitions were applied in it, as a fresh reader has seen
+
 	generation uint32             // whose facts these are
 	closed     []checkpoint.State // of the generations before, at their ends
 	latest     checkpoint.State
@@ -93,7 +96,7 @@ func (v *witness) look(ctx context.Context) error {
 	if err := v.read(ctx); err != nil {
 		return err
 	}
-	state, err := v.state(ctx)
+	state, err := v.state(ctx) // younger than the facts: in a new epoch they say nothing
 	if err != nil || state.Generation() == 0 {
 		return err
 	}
@@ -105,7 +108,28 @@ func (v *witness) look(ctx context.Context) error {
 	}
 	v.latest = state
 	v.checkFacts(facts)
+	if err := v.checkCommitted(ctx, v.applied(facts, state.Epoch)); err != nil {
+		return err
+	}
 	return v.checkCommitted(ctx, committed)
+}
+
+// applied is how far the partitions are applied, as the facts say. They never fall within an epoch.
+func (v *witness) applied(facts *checkpoint.Facts, epoch int) map[events.TopicPartition]int64 {
+	if epoch != v.epoch {
+		v.epoch, v.frontiers = epoch, map[events.TopicPartition]int64{}
+	}
+	now := map[events.TopicPartition]int64{}
+	for _, f := range facts.Applied(epoch) {
+		now[events.TopicPartition{Topic: f.Topic, Partition: f.Partition}] = f.Offset
+	}
+	for id, was := range v.frontiers {
+		if now[id] < was {
+			v.world.fail("invariant 6: %s was applied to %d, and the facts say %d", id, was, now[id])
+		}
+	}
+	v.frontiers = now
+	return now
 }
 
 // read goes on with everything that grows.

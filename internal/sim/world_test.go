@@ -75,6 +75,7 @@ func newWorld(t *testing.T, p plan) *world {
 		kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}),
 	)
 	require.NoError(t, err)
+	w.forgetOffsets()
 	w.database = embedded.New(embedded.Options{Shards: p.shards, Fault: w.weather.database})
 	w.createTables()
 	w.config, err = migration.Parse("migration.yaml", []byte(p.yaml(w.cluster.ListenAddrs())))

@@ -1,0 +1,157 @@
+package assembly
+
+import (
+	"context"
+	"time"
+
+	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/kafka"
+	"github.com/crossfadedb/crossfade/internal/sweep"
+)
+
+// applied is how far the partitions are applied in an epoch, as the facts say; a partition that is missing is not begun.
+//
+// Invariant 11: the group's committed offsets are for those who watch the lag. The brokers forget them when the group has
+// had no member for a week, and anybody may set them elsewhere, so no offset is not "nothing was applied".
+func applied(facts *checkpoint.Facts, epoch int) map[events.TopicPartition]apply.Progress {
+	all := map[events.TopicPartition]apply.Progress{}
+	for _, f := range facts.Applied(epoch) {
+		all[events.TopicPartition{Topic: f.Topic, Partition: f.Partition}] = apply.Progress{Offset: f.Offset, Counts: f.Counts}
+	}
+	return all
+}
+
+// frontiers reads how far the partitions are applied, again and again. It belongs to one goroutine.
+type frontiers struct {
+	control *checkpoint.Control
+	facts   *checkpoint.Facts
+	topics  kafka.Topics
+}
+
+func (p *Parts) frontiers() *frontiers {
+	return &frontiers{control: p.control(), facts: p.facts(), topics: p.Topics}
+}
+
+// logs reads them as they are now.
+func (f *frontiers) logs(ctx context.Context) (sweep.Logs, error) {
+	state, err := f.control.Refresh(ctx)
+	if err != nil {
+		return sweep.Logs{}, err
+	}
+	if err := f.facts.Refresh(ctx); err != nil {
+		return sweep.Logs{}, err
+	}
+	return logsOf(applied(f.facts, state.Epoch), f.topics), nil
+}
+
+func logsOf(all map[events.TopicPartition]apply.Progress, topics kafka.Topics) sweep.Logs {
+	logs := sweep.Logs{SnapshotCommitted: map[int]int64{}, LiveCommitted: map[int]int64{}}
+	for id, at := range all {
+		switch id.Topic {
+		case topics.Snapshot:
+			logs.SnapshotCommitted[id.Partition] = at.Offset
+		case topics.Live:
+			logs.LiveCommitted[id.Partition] = at.Offset
+		}
+	}
+	return logs
+}
+
+// appliers is what this process's assignments have in common.
+type appliers struct {
+	*worker
+	facts *checkpoint.Facts
+}
+
+// start is where each assigned partition goes on, and how many partitions all members share. Offsets that the brokers have
+// forgotten, or somebody has set elsewhere, are set right, so that whoever watches the group's lag sees it.
+func (w *appliers) start(ctx context.Context, a kafka.Assignment) (map[events.TopicPartition]apply.Progress, int, error) {
+	w.facts.Renew() // another owner may be about to clear what was written during an earlier assignment
+	var done, committed map[events.TopicPartition]apply.Progress
+	err := fault.Do(ctx, nil, func(ctx context.Context) (err error) {
+		if err = w.facts.Refresh(ctx); err != nil {
+			return err
+		}
+		done = applied(w.facts, w.state.Epoch)
+		committed, err = w.Kafka.Progress(ctx, w.Config.Name, w.Topics.Snapshot, w.Topics.Live)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	start, moved := map[events.TopicPartition]apply.Progress{}, map[events.TopicPartition]apply.Progress{}
+	for topic, partitions := range a.Partitions {
+		for _, n := range partitions {
+			id := events.TopicPartition{Topic: topic, Partition: n}
+			start[id] = done[id]
+			if at, ok := committed[id]; ok && at.Offset != done[id].Offset || !ok && done[id].Offset > 0 {
+				moved[id] = done[id]
+				w.sayMoved(id, at.Offset, ok, done[id].Offset)
+			}
+		}
+	}
+	if len(moved) > 0 {
+		if err := a.Commit(ctx, moved); err != nil {
+			w.Logger.Warn("the group's offsets are not set right; the next commit does it", "error", err)
+		}
+	}
+	total := w.state.Created.Partitions
+	if w.from() != apply.FromNone {
+		total *= 2
+	}
+	return start, total, nil
+}
+
+// sayMoved says that the group's offset is not what is recorded as applied. A little ahead of it is what a crash between
+// the two leaves.
+func (w *appliers) sayMoved(id events.TopicPartition, committed int64, known bool, applied int64) {
+	what := []any{"partition", id.String(), "committed", committed, "applied", applied}
+	switch {
+	case !known:
+		w.Logger.Warn("the brokers have forgotten the group's committed offset; going on from what is recorded as applied", "partition", id.String(), "applied", applied)
+	case committed < applied:
+		w.Logger.Warn("the group's committed offset was set back by somebody else; going on from what is recorded as applied", what...)
+	default:
+		w.Logger.Info("the group's committed offset is ahead of what is recorded as applied; going on from the latter", what...)
+	}
+}
+
+// commit makes progress durable: first as the group's offsets, which the broker refuses from whoever is no member any
+// more, then as facts. So no fact is written by a member that was given up long ago, and a crash in between only costs
+// that some records are applied again: the sweep relies on the facts too.
+func (w *appliers) commit(a kafka.Assignment) apply.Commit {
+	return func(ctx context.Context, progress map[events.TopicPartition]apply.Progress) error {
+		if err := a.Commit(ctx, progress); err != nil {
+			return err
+		}
+		if err := w.watch.Fresh(); err != nil {
+			return err
+		}
+		facts := make([]checkpoint.AppliedFact, 0, len(progress))
+		for id, at := range progress {
+			facts = append(facts, w.fact(id, at))
+		}
+		return w.facts.WriteApplied(ctx, facts...)
+	}
+}
+
+func (w *appliers) fact(id events.TopicPartition, at apply.Progress) checkpoint.AppliedFact {
+	return checkpoint.AppliedFact{Epoch: w.state.Epoch, Topic: id.Topic, Partition: id.Partition, Offset: at.Offset, Counts: at.Counts}
+}
+
+// gap makes it a fact, for the status, that a partition has stopped where it has lost something.
+func (w *appliers) gap(ctx context.Context, id events.TopicPartition, at apply.Progress, what string) error {
+	fact := w.fact(id, at)
+	fact.Gap = what
+	return fault.Do(ctx, func(err error, wait time.Duration) {
+		w.Logger.Warn("will be tried again", "what", "write the gap", "wait", wait, "error", err)
+	}, func(ctx context.Context) error {
+		if err := w.watch.Fresh(); err != nil {
+			return err
+		}
+		return w.facts.WriteApplied(ctx, fact)
+	})
+}
