@@ -55,9 +55,12 @@ func printStatus(w io.Writer, s *assembly.Status) error {
 		for _, gap := range c.Gaps {
 			line("GAP", "%s", gap)
 		}
+		for _, stopped := range c.Stopped {
+			line("STOPPED", "%s", stopped)
+		}
 	}
 	if s.Restart != "" {
-		line("", "capture has stopped and nothing was skipped; begin a new generation with: %s", s.Restart)
+		line("", "capture has stopped there and nothing was skipped; begin a new generation with: %s", s.Restart)
 	}
 	if m := s.Marking; m != nil {
 		line("vanished", "%s", marking(m))

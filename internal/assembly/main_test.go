@@ -2,9 +2,12 @@ package assembly
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -41,6 +44,7 @@ type world struct {
 	endpoint string
 	brokers  string
 	old, new *dynamodb.Table
+	said     said
 
 	mu    sync.Mutex
 	fault func(embedded.Call) embedded.Fault
@@ -111,4 +115,30 @@ grace: 5s
 	return c
 }
 
-func (w *world) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w.t.Output(), nil)) }
+func (w *world) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(io.MultiWriter(w.t.Output(), &w.said), nil))
+}
+
+// said is what was logged.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+// line is the first line with all these parts; empty when there is none.
+func (s *said) line(parts ...string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for line := range strings.Lines(s.text.String()) {
+		if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
+			return line
+		}
+	}
+	return ""
+}

@@ -182,6 +182,17 @@ func (r *restart) append(ctx context.Context, current uint32, entry checkpoint.C
 	return begun, err
 }
 
+// stoppedOf says which shards have stopped without a gap, in words.
+func stoppedOf(shards map[string]checkpoint.ShardFact) (stopped []string) {
+	for _, fact := range shards {
+		if fact.Gap == "" && fact.Stopped != "" {
+			stopped = append(stopped, fact.Stopped)
+		}
+	}
+	slices.Sort(stopped)
+	return stopped
+}
+
 // gapsOf are the gaps that these facts tell of, in words.
 func gapsOf(shards map[string]checkpoint.ShardFact) (gaps []string) {
 	for _, fact := range shards {

@@ -37,6 +37,8 @@ type Capture struct {
 	RetentionLeftSeconds float64  `json:"retention_left_seconds"`
 	Position             string   `json:"position,omitempty"` // the highest one published
 	Gaps                 []string `json:"gaps,omitempty"`
+	// Stopped says which shards cannot be captured further for another reason than a gap; they are tried again.
+	Stopped []string `json:"stopped,omitempty"`
 }
 
 // Marking is what is known of the rows that vanished before a restart.
@@ -189,7 +191,7 @@ func (s *Status) snapshot(state checkpoint.State, facts *checkpoint.Facts) {
 
 // captureStatus folds the shards' facts. It is pure.
 func captureStatus(shards map[string]checkpoint.ShardFact, now time.Time) *Capture {
-	c := &Capture{RetentionLeftSeconds: retention.Seconds(), Gaps: gapsOf(shards)}
+	c := &Capture{RetentionLeftSeconds: retention.Seconds(), Gaps: gapsOf(shards), Stopped: stoppedOf(shards)}
 	var highest events.Position
 	for _, f := range shards {
 		c.Records += f.Records

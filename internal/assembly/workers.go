@@ -66,23 +66,30 @@ func (p *Parts) join(ctx context.Context, o WorkerOptions) (*worker, error) {
 // role is what a worker does in one generation, until ctx ends or it is done.
 type role func(*worker, context.Context) error
 
-// work plays the roles until they are done or ctx ends. When a new generation begins meanwhile, the roles end and are
-// played again from their start: by the path of a process that is started again.
+// work plays the roles until they are done or ctx ends. When a new generation begins meanwhile, or the control log could
+// not be read for too long, the roles end and are played again from their start: by the path of a process that is started
+// again. Nothing of the join before is left then: untilDone returns when all that it started has ended, and a name is
+// used for one join only. Requests that are still under way have their deadlines, as those of a process that was killed.
 func work(ctx context.Context, c *migration.Config, o WorkerOptions, roles ...role) error {
 	p, err := Open(ctx, c, o.Logger)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
+	rejoins := rejoins{apart: staleApart * c.Grace}
 	for {
 		w, err := p.join(ctx, o)
 		if err != nil {
 			return errors.Join(interrupted(ctx, err), p.Close())
 		}
 		err = w.untilDone(ctx, roles...)
-		if !errors.Is(err, checkpoint.ErrNewGeneration) {
+		switch {
+		case errors.Is(err, checkpoint.ErrNewGeneration):
+			o.Logger.Info("a new generation has begun; joining it", "after", w.state.Generation())
+		case ctx.Err() == nil && rejoins.after(err):
+			o.Logger.Warn("everything has been given up, and nothing is lost; joining again, as a new process would", "error", err)
+		default:
 			return errors.Join(err, p.Close())
 		}
-		o.Logger.Info("a new generation has begun; joining it", "after", w.state.Generation())
 	}
 }
 

@@ -6,8 +6,11 @@
 //
 //	Shards + facts ─▶ plan ─▶ reader: Iterator ─▶ Records ─▶ Publish ─▶ fact ─▶ … ─▶ done ─▶ the children
 //
-// Only facts decide where to go on. A place that the stream no longer has is a gap: capture stops, says what was lost,
-// and leaves that as a fact for the status (invariant 4). LATEST is no place: there would be nothing to come back to.
+// Only facts decide where to go on. A place that the stream no longer has is a gap: capture of that shard stops, says what
+// was lost, and leaves that as a fact for the status (invariant 4). LATEST is no place: there would be nothing to come
+// back to. A gap is final for its generation. A change that is not understood, or that neither the topic nor the dlq takes,
+// stops its shard too, and is tried again every minute and by whoever owns the shard next. The children of a shard that
+// has stopped wait; other shards, and their workers, go on.
 //
 // A crash leaves some records published without a fact; they are published again.
 package capture

@@ -23,45 +23,57 @@ type reader struct {
 	said time.Time            // when the fact was last handed to the pen
 }
 
-// run returns nil when the shard is done, durably, or ctx has ended.
+// run returns nil when the shard is done, or cannot be read further, durably either; or ctx has ended. An error is
+// more than this shard's.
 func (r *reader) run(ctx context.Context) error {
 	iterator := ""
 	for ctx.Err() == nil {
-		if iterator == "" {
-			var err error
-			if iterator, err = r.iterator(ctx); err != nil {
-				return r.ended(ctx, err)
-			}
-		}
-		page, began, err := r.records(ctx, iterator)
+		next, err := r.page(ctx, iterator)
 		switch {
-		case errors.Is(err, ErrExpired), errors.Is(err, ErrTrimmed) && r.seenEmpty():
+		case errors.Is(err, errAnew):
 			iterator = "" // a new one, from the last position that was published; in a moment, for it may be refused too
 			r.pause(ctx)
-			continue
-		case err != nil:
-			return r.ended(ctx, r.lost(ctx, err))
-		}
-		err = r.publish(ctx, page.Changes)
-		if errors.Is(err, errOvertaken) {
-			if r.fact = r.furthest(); r.fact.Done {
+		case errors.Is(err, errOvertaken):
+			if r.fact = r.furthest(); r.fact.Done || r.fact.Gap != "" {
 				return nil
 			}
 			iterator = "" // from where the other one is
-			continue
-		}
-		if err != nil {
-			return r.ended(ctx, err)
-		}
-		r.advance(page.Changes, began)
-		if iterator = page.Next; iterator == "" {
+		case err != nil:
+			return r.ended(ctx, r.halt(ctx, err))
+		case next == "":
 			return r.ended(ctx, r.done(ctx))
-		}
-		if len(page.Changes) == 0 {
-			r.pause(ctx)
+		default:
+			iterator = next
 		}
 	}
 	return nil
+}
+
+// errAnew says that an iterator is of no use any more, and that a new one is.
+var errAnew = errors.New("the iterator cannot be used any more")
+
+// page reads one page, publishes it, and returns the iterator of the next one; empty at the end of the shard.
+func (r *reader) page(ctx context.Context, iterator string) (next string, err error) {
+	if iterator == "" {
+		if iterator, err = r.iterator(ctx); err != nil {
+			return "", err
+		}
+	}
+	page, began, err := r.records(ctx, iterator)
+	switch {
+	case errors.Is(err, ErrExpired), errors.Is(err, ErrTrimmed) && r.seenEmpty():
+		return "", errAnew
+	case err != nil:
+		return "", r.lost(ctx, err)
+	}
+	if err := r.publish(ctx, page.Changes); err != nil {
+		return "", err
+	}
+	r.advance(page.Changes, began)
+	if len(page.Changes) == 0 && page.Next != "" {
+		r.pause(ctx)
+	}
+	return page.Next, nil
 }
 
 // pause waits until the shard may be asked again, or ctx ends.
@@ -105,14 +117,19 @@ func decided(err error) error {
 	return err
 }
 
-// lost turns the answers that mean a loss into a gap.
+// lost turns the answers that mean a loss into a gap: unless another capture has published more of the shard, for what
+// this one cannot have any more that one has had. A gap is final, so the facts are read once more.
 func (r *reader) lost(ctx context.Context, err error) error {
 	if !errors.Is(err, ErrTrimmed) && !errors.Is(err, ErrNoShard) {
 		return err
 	}
-	gap := r.fact
-	gap.Gap = fmt.Sprintf("shard %s no longer has its changes after sequence number %s (%v)", r.fact.Shard, orStart(r.fact), err)
-	return r.gap(ctx, gap)
+	if err := fault.Do(ctx, r.retrying("read facts"), r.Facts.Refresh); err != nil {
+		return err
+	}
+	if best := r.furthest(); best.Done || best.Position > r.fact.Position {
+		return errOvertaken
+	}
+	return &halted{Gap: fmt.Sprintf("shard %s no longer has its changes after sequence number %s (%v)", r.fact.Shard, orStart(r.fact), err), Err: err}
 }
 
 // records reads one page; began is when the call did.
@@ -137,7 +154,7 @@ func (r *reader) publish(ctx context.Context, changes []Change) error {
 				return r.DeadLetter(ctx, c.Raw, c.Bad, r.fact.Shard)
 			})
 			if err != nil {
-				return err
+				return r.refused(ctx, err)
 			}
 			continue // durable in the dlq
 		}
@@ -146,7 +163,11 @@ func (r *reader) publish(ctx context.Context, changes []Change) error {
 			Item: events.Item{Raw: c.Item}, Time: c.Time, Source: r.fact.Shard,
 		}))
 	}
-	return fault.Do(ctx, r.retrying("publish"), func(ctx context.Context) error { return r.attempt(ctx, records) })
+	err := fault.Do(ctx, r.retrying("publish"), func(ctx context.Context) error { return r.attempt(ctx, records) })
+	if fault.Of(err) == fault.Record {
+		return r.refused(ctx, err)
+	}
+	return err
 }
 
 // errOvertaken says that another capture has published more of the shard.
@@ -190,6 +211,7 @@ func (r *reader) advance(changes []Change, began time.Time) {
 		last := changes[n-1]
 		r.fact.Position = last.Position
 		r.fact.Records += int64(n)
+		r.fact.Stopped = "" // whatever it was, it is behind us
 		r.fact.Behind = max(0, began.Sub(last.Time))
 	} else {
 		r.fact.Behind = 0
@@ -204,7 +226,7 @@ func (r *reader) advance(changes []Change, began time.Time) {
 
 // done makes the end of the shard a durable fact; only then may its children start.
 func (r *reader) done(ctx context.Context) error {
-	r.fact.Done, r.fact.Confirmed = true, time.Now().UTC()
+	r.fact.Done, r.fact.Stopped, r.fact.Confirmed = true, "", time.Now().UTC()
 	return fault.Do(ctx, r.retrying("write that shard "+r.fact.Shard+" is done"), func(ctx context.Context) error {
 		return r.write(ctx, r.fact)
 	})

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -29,11 +28,12 @@ type Config struct {
 	Watch      interface{ Fresh() error }
 	Generation uint32
 	Grace      time.Duration // the migration's
-	GapAdvice  string        // what a person can do about a gap; it follows "capture has stopped and nothing was skipped"
+	GapAdvice  string        // what a person can do about a gap
 
 	Poll      time.Duration // between reads of a shard that had nothing; 0 is 200 ms: DynamoDB allows five a second
 	Lineage   time.Duration // between looks at the stream; 0 is 3 s
 	Confirm   time.Duration // how often a fact is rewritten though nothing moved; 0 is 3 s
+	Again     time.Duration // between tries of a shard that has stopped, and until it is said again; 0 is 1 min
 	MaxShards int           // read at the same time, oldest first; 0 is 1,000
 	Logger    *slog.Logger
 }
@@ -46,13 +46,15 @@ func New(c Config) *Worker {
 	c.Poll = cmp.Or(c.Poll, 200*time.Millisecond)
 	c.Lineage = cmp.Or(c.Lineage, 3*time.Second)
 	c.Confirm = cmp.Or(c.Confirm, 3*time.Second)
+	c.Again = cmp.Or(c.Again, time.Minute)
 	c.MaxShards = cmp.Or(c.MaxShards, 1000)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	return &Worker{c}
 }
 
-// Run reads the shards whose hash mod workPartitions is among partitions until ctx ends, and returns nil then. It
-// returns an error of class Fatal, reason gap, when the stream has lost something.
+// Run reads the shards whose hash mod workPartitions is among partitions until ctx ends, and returns nil then. A shard
+// of which the stream has lost something, or of which a change can be neither read nor written, stops, and its
+// descendants wait; that is a fact, and is said at error level. The other shards go on. An error concerns them all.
 func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) error {
 	w.Facts.Renew()
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -74,18 +76,19 @@ func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) 
 // lineage starts readers as the stream and the facts allow, until ctx ends.
 func (w *Worker) lineage(ctx context.Context, owned func(string) bool, pen *checkpoint.Pen[checkpoint.ShardFact]) error {
 	readers, ctx := errgroup.WithContext(ctx)
-	ended := make(chan string) // a reader has come to the end of its shard
-	reading := map[string]bool{}
+	ended := make(chan string) // a reader has come to the end of its shard, or cannot read further
+	reading, halts := map[string]bool{}, newHalts(w)
 	tick := time.NewTicker(w.Lineage)
 	defer tick.Stop()
 	for {
-		ready, err := w.look(ctx, owned)
+		ready, stopped, err := w.look(ctx, owned)
 		if err != nil {
 			return cmp.Or(firstError(ctx, readers, err), err)
 		}
+		halts.say(stopped)
 		for _, fact := range ready {
-			if reading[fact.Shard] || len(reading) >= w.MaxShards {
-				continue // it is being read, or its turn comes when others have ended
+			if reading[fact.Shard] || len(reading) >= w.MaxShards || halts.waits(fact) {
+				continue // it is being read, or its turn comes: when others have ended, or in a while
 			}
 			reading[fact.Shard] = true
 			w.Logger.Debug("reading shard", "shard", fact.Shard, "position", fact.Position.Number())
@@ -106,6 +109,7 @@ func (w *Worker) lineage(ctx context.Context, owned func(string) bool, pen *chec
 			return readers.Wait()
 		case shard := <-ended:
 			delete(reading, shard) // look at once: its children may start
+			halts.ended(shard)
 		case <-tick.C:
 		}
 	}
@@ -117,10 +121,11 @@ func firstError(ctx context.Context, readers *errgroup.Group, err error) error {
 	return readers.Wait()
 }
 
-// look is one lineage pass. A gap is written down before it is returned.
-func (w *Worker) look(ctx context.Context, owned func(string) bool) ([]checkpoint.ShardFact, error) {
+// look is one lineage pass over the shards that are owned: which may be read, and which have stopped. One that has
+// stopped for a reason that may pass is among both. A gap is a durable fact before look returns it.
+func (w *Worker) look(ctx context.Context, owned func(string) bool) (ready, stopped []checkpoint.ShardFact, err error) {
 	var shards []Shard
-	err := fault.Do(ctx, w.retrying("list shards"), func(ctx context.Context) (err error) {
+	err = fault.Do(ctx, w.retrying("list shards"), func(ctx context.Context) (err error) {
 		// The facts first: a fact that is missing in them is then no older than the list.
 		if err = w.Facts.Refresh(ctx); err != nil {
 			return err
@@ -129,31 +134,27 @@ func (w *Worker) look(ctx context.Context, owned func(string) bool) ([]checkpoin
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	ready, gaps := Plan(shards, w.Facts.Shards(w.Generation), w.Generation)
-	for _, gap := range gaps {
-		if owned(gap.Shard) {
-			return nil, w.gap(ctx, gap)
+	facts := w.Facts.Shards(w.Generation)
+	others := func(f checkpoint.ShardFact) bool { return !owned(f.Shard) }
+	ready, stopped = Plan(shards, facts, w.Generation)
+	ready, stopped = slices.DeleteFunc(ready, others), slices.DeleteFunc(stopped, others)
+	for _, gap := range stopped {
+		if facts[gap.Shard].Gap != "" {
+			continue // it is a fact already
+		}
+		gap.Stopped = ""
+		if err := w.note(ctx, gap); err != nil {
+			return nil, nil, err
 		}
 	}
-	return slices.DeleteFunc(ready, func(f checkpoint.ShardFact) bool { return !owned(f.Shard) }), nil
-}
-
-// gap makes the gap a fact, for the status, and returns the error that stops capture. Invariant 4: nothing is skipped.
-func (w *Worker) gap(ctx context.Context, fact checkpoint.ShardFact) error {
-	fact.Confirmed = time.Now().UTC()
-	e := &fault.Error{
-		Class: fault.Fatal, Reason: "gap", What: "the stream has a gap: " + fact.Gap,
-		Advice: "capture has stopped and nothing was skipped",
+	for _, fact := range ready {
+		if fact.Stopped != "" {
+			stopped = append(stopped, fact)
+		}
 	}
-	if w.GapAdvice != "" {
-		e.Advice += "; " + w.GapAdvice
-	}
-	if err := fault.Do(ctx, w.retrying("write the gap"), func(ctx context.Context) error { return w.write(ctx, fact) }); err != nil {
-		e.Err = fmt.Errorf("and it could not be written down: %w", err)
-	}
-	return e
+	return ready, stopped, nil
 }
 
 func (w *Worker) write(ctx context.Context, facts ...checkpoint.ShardFact) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -254,20 +255,25 @@ func TestFactsSayNoMoreThanWhatIsPublished(t *testing.T) {
 	})
 }
 
-func TestGaps(t *testing.T) {
+// A gap stops its shard and what descends from it, for this worker and for those that follow; another shard goes on.
+func TestGapStopsItsShardOnly(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*fakeStream)
 		want   string
+		shard  string
 	}{
-		"trimmed behind the position": {func(s *fakeStream) { s.trimmed = map[string]int{"s": 6} }, "no longer has its changes after sequence number 4"},
-		"the shard is gone":           {func(s *fakeStream) { s.shards = nil }, "shard s is gone from the stream"},
+		"trimmed behind the position": {func(s *fakeStream) { s.trimmed = map[string]int{"s": 6} }, "no longer has its changes after sequence number 4", "s"},
+		"the shard is gone":           {func(s *fakeStream) { s.shards = s.shards[1:] }, "shard s is gone from the stream", "s"},
 		"a parent came and went": {func(s *fakeStream) {
 			s.shards = append(s.shards, Shard{ID: "grandchild", Parent: "child", Start: at(50)})
-		}, "begins after shard child"},
+		}, "begins after shard child", "grandchild"},
+		"the stream was turned off": {func(s *fakeStream) {
+			s.shards[0].End, s.shards[0].Last = at(8), true
+		}, "turned off after shard s", "s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				stream, out, log := &fakeStream{shards: []Shard{{ID: "s", Start: at(1)}}}, &topic{}, &checkpointtest.Log{}
+				stream, out, log := &fakeStream{shards: []Shard{{ID: "s", Start: at(1)}, {ID: "other", Start: at(1)}}}, &topic{}, &checkpointtest.Log{}
 				start(t, stream, log)
 				for i := range 4 {
 					stream.add("s", "k", i+1)
@@ -277,24 +283,64 @@ func TestGaps(t *testing.T) {
 					stream.add("s", "k", i+5)
 				}
 				c.change(stream)
-				for _, worker := range []string{"b", "c"} { // the next one does not go on either
-					err := newWorker(stream, out, log, worker).Run(t.Context(), []int{0, 1, 2, 3, 4, 5, 6, 7}, 8)
-					require.Equal(t, fault.Fatal, fault.Of(err))
-					require.ErrorContains(t, err, "the stream has a gap: ")
-					require.ErrorContains(t, err, c.want)
+				if !stream.shards[0].Last { // nothing follows such a one
+					stream.shards = append(stream.shards, Shard{ID: "heir", Parent: c.shard, Start: at(60)})
+					stream.add("heir", "heir", 60)
 				}
-				facts := checkpoint.NewFacts(log, "reader", time.Minute)
-				require.NoError(t, facts.Refresh(t.Context()))
-				gaps := 0
-				for _, f := range facts.Shards(1) {
-					if f.Gap != "" {
-						gaps++
-					}
+				for n, name := range []string{"b", "c"} { // the next one does not go on either
+					said, w := &errorLines{}, newWorker(stream, out, log, name)
+					w.GapAdvice, w.Logger = "call somebody", slog.New(slog.NewTextHandler(said, nil))
+					key := fmt.Sprint("other-", n)
+					stream.add("other", key, n+1)
+					runFor(t, 3*time.Minute+30*time.Second, w)
+					require.Contains(t, strings.Join(out.keys, " "), key, "the other shard goes on")
+					require.NotContains(t, strings.Join(out.keys, " "), "heir")
+					require.Equal(t, 4, said.count("level=ERROR"), "once, and again every minute: %s", said.text())
+					require.Equal(t, 4, said.count(c.want))
+					require.Equal(t, 4, said.count("call somebody"))
 				}
-				require.Equal(t, 1, gaps, "the status can tell")
+				facts := readFacts(t, log)
+				for shard, f := range facts {
+					require.Equal(t, shard == c.shard, f.Gap != "", "the status can tell: %+v", f)
+				}
+				require.Contains(t, facts[c.shard].Gap, c.want)
 			})
 		})
 	}
+}
+
+// errorLines is what a worker has logged.
+type errorLines struct {
+	mu    sync.Mutex
+	lines strings.Builder
+}
+
+func (l *errorLines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines.Write(b)
+}
+
+func (l *errorLines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines.String()
+}
+
+func (l *errorLines) count(part string) (lines int) {
+	for line := range strings.Lines(l.text()) {
+		if strings.Contains(line, part) {
+			lines++
+		}
+	}
+	return lines
+}
+
+func readFacts(t *testing.T, log checkpoint.Log) map[string]checkpoint.ShardFact {
+	t.Helper()
+	facts := checkpoint.NewFacts(log, "reader", time.Minute)
+	require.NoError(t, facts.Refresh(t.Context()))
+	return facts.Shards(1)
 }
 
 // A shard that was seen empty not long ago cannot have lost anything, whatever its iterator says.
@@ -396,12 +442,12 @@ func TestStartOfATrimmedShard(t *testing.T) {
 				start(t, stream, log)
 				stream.add("s", "k", 11)
 				time.Sleep(c.wait)
+				runFor(t, time.Minute, newWorker(stream, out, log, "a"))
+				require.Equal(t, c.gap, readFacts(t, log)["s"].Gap != "")
 				if c.gap {
-					err := newWorker(stream, out, log, "a").Run(t.Context(), []int{0, 1, 2, 3, 4, 5, 6, 7}, 8)
-					require.ErrorContains(t, err, "the stream has a gap: ")
+					require.Empty(t, out.seen)
 					return
 				}
-				runFor(t, time.Minute, newWorker(stream, out, log, "a"))
 				require.Len(t, out.seen, c.left+1, "what was left, and all that came after")
 			})
 		})
@@ -418,11 +464,8 @@ func TestTrimmedAfterTheStart(t *testing.T) {
 		stream.trimmed = map[string]int{"s": 6}
 		start(t, stream, log)
 		stream.trimmed = map[string]int{"s": 8}
-		w := newWorker(stream, out, log, "a")
-		w.GapAdvice = "call somebody"
-		err := w.Run(t.Context(), []int{0, 1, 2, 3, 4, 5, 6, 7}, 8)
-		require.ErrorContains(t, err, "the stream has a gap: ")
-		require.ErrorContains(t, err, "nothing was skipped; call somebody")
+		runFor(t, time.Minute, newWorker(stream, out, log, "a"))
+		require.Contains(t, readFacts(t, log)["s"].Gap, "no longer has its changes")
 		require.Empty(t, out.seen)
 	})
 }

@@ -17,8 +17,9 @@ func drawShardFact(t *rapid.T) ShardFact {
 	f := ShardFact{
 		Generation: rapid.Uint32Range(1, 3).Draw(t, "generation"), Shard: "shardId-1", Parent: rapid.SampledFrom([]string{"", "shardId-0"}).Draw(t, "parent"),
 		Records: rapid.Int64Range(0, 3).Draw(t, "records"), Done: rapid.Bool().Draw(t, "done"), Before: rapid.Bool().Draw(t, "before"),
-		Gap:    rapid.SampledFrom([]string{"", "trimmed", "lost <\"&\u2028>"}).Draw(t, "gap"),
-		Behind: time.Duration(rapid.Int64Range(0, 1<<40).Draw(t, "behind")),
+		Gap:     rapid.SampledFrom([]string{"", "trimmed", "lost <\"&\u2028>"}).Draw(t, "gap"),
+		Stopped: rapid.SampledFrom([]string{"", "not understood"}).Draw(t, "stopped"),
+		Behind:  time.Duration(rapid.Int64Range(0, 1<<40).Draw(t, "behind")),
 	}
 	if rapid.Bool().Draw(t, "published") {
 		f.Position = events.PositionAt(rapid.Uint64Range(0, 3).Draw(t, "position"))

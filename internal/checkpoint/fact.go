@@ -40,17 +40,21 @@ type ShardFact struct {
 	Before bool `json:"before,omitempty"`
 	// Gap, when not empty, says what the stream lost; capture of this shard has stopped (invariant 4).
 	Gap string `json:"gap,omitempty"`
+	// Stopped, when not empty, says why capture could not get past Position. Unlike a gap it forbids nothing: the shard is
+	// tried again, by a newer build too, and whoever gets further leaves it behind.
+	Stopped string `json:"stopped,omitempty"`
 	// Confirmed is when a read of the shard last returned everything after Position; behind is the age of what it returned.
 	Confirmed time.Time     `json:"confirmed,omitzero"`
 	Behind    time.Duration `json:"behind,omitempty"`
 }
 
-// further orders facts about one shard by what is published; with equal progress a gap stays, and else the one
-// confirmed later counts. Of two creates at once, one may have seen the shard open and the other closed: then it is
-// read, for the earlier one may have been the start.
+// further orders facts about one shard by what is published; with equal progress a gap stays, then what
+// stopped it, and else the one confirmed later counts. Of two creates at once, one may have seen the shard open and the
+// other closed: then it is read, for the earlier one may have been the start.
 func (f ShardFact) further(o ShardFact) bool {
 	return cmp.Or(cmp.Compare(f.Generation, o.Generation), boolCompare(o.Before, f.Before), boolCompare(f.Done, o.Done),
-		cmp.Compare(f.Position, o.Position), boolCompare(f.Gap != "", o.Gap != ""), f.Confirmed.Compare(o.Confirmed)) > 0
+		cmp.Compare(f.Position, o.Position), boolCompare(f.Gap != "", o.Gap != ""), boolCompare(f.Stopped != "", o.Stopped != ""),
+		f.Confirmed.Compare(o.Confirmed)) > 0
 }
 
 // AppliedFact says that every record of a partition below Offset is durable in the new table or in the dlq. The brokers

@@ -58,6 +58,8 @@ func TestFurtherFacts(t *testing.T) {
 	done.Done = true
 	gap := shardAt(7)
 	gap.Gap = "lost"
+	stopped := shardAt(7)
+	stopped.Stopped = "not understood"
 	confirmed := shardAt(7)
 	confirmed.Confirmed = time.Unix(1_700_000_000, 0).UTC()
 	for name, c := range map[string]struct{ less, further checkpoint.ShardFact }{
@@ -66,6 +68,9 @@ func TestFurtherFacts(t *testing.T) {
 		"open wins over closed before":    {before, checkpoint.ShardFact{Generation: 1, Shard: "s"}},
 		"a gap stays":                     {confirmed, gap},
 		"but not when more was published": {gap, shardAt(8)},
+		"what stopped it stays":           {confirmed, stopped},
+		"until somebody gets further":     {stopped, shardAt(8)},
+		"a gap before what stopped it":    {stopped, gap},
 		"confirmed":                       {shardAt(7), confirmed},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -120,12 +120,22 @@ func (w *Watch) Fresh() error {
 	age := since(w.read)
 	if age > w.limit {
 		return &fault.Error{
-			Class: fault.Fatal, Reason: "control-unread",
+			Class: fault.Fatal, Reason: controlUnread,
 			What:   fmt.Sprintf("the control log could not be read for %s, more than half of the grace", age.Round(time.Millisecond)),
 			Advice: "check the connection to Kafka, then start this worker again; nothing is lost",
 		}
 	}
 	return nil
+}
+
+// controlUnread is the reason of a watch that is stale.
+const controlUnread = "control-unread"
+
+// Stale reports whether err says that a watch is stale. That watch stays so; what a process may do is to end everything
+// that relied on it, and begin anew with another, under another name.
+func Stale(err error) bool {
+	e, ok := errors.AsType[*fault.Error](err)
+	return ok && e.Reason == controlUnread
 }
 
 // since is how long ago t was. The monotonic clock may stand still while the machine is suspended; the wall clock does not.

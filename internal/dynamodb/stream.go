@@ -273,5 +273,10 @@ func cmpBytes(a, b []byte) []byte {
 
 // broken is a stream that cannot be understood: leaving the record out would lose it.
 func broken(what string, err error) error {
+	if err == nil {
+		err = capture.ErrUnreadable
+	} else {
+		err = fmt.Errorf("%w: %w", capture.ErrUnreadable, err)
+	}
 	return &fault.Error{Class: fault.Fatal, Reason: "stream", What: what, Err: err}
 }

@@ -394,6 +394,7 @@ func TestOddRecords(t *testing.T) {
 		_, err := read(good, text)
 		require.Error(t, err, name)
 		require.Equal(t, fault.Fatal, fault.Of(err), "%s: leaving it out would lose it: %v", name, err)
+		require.ErrorIs(t, err, capture.ErrUnreadable, name)
 	}
 	_, err = read(good[:len(good)-1])
 	require.Equal(t, fault.Retry, fault.Of(err), "a cut answer: %v", err)

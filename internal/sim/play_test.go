@@ -122,7 +122,8 @@ func (w *world) replay() {
 	}
 }
 
-// lose lets the stream forget what the application does while nobody captures. Streamers start again, and stop at the gap.
+// lose lets the stream forget what the application does while nobody captures. Streamers start again, and
+// stop at the gap, shard by shard, without ending.
 func (w *world) lose(app *application) {
 	w.vacate(w.seated(streamer)...)
 	w.witness.audit()

@@ -128,14 +128,14 @@ func (p *process) killed() bool {
 }
 
 // excused reports whether a process may end with this error when things go wrong around it: it was killed, it could
-// not read the control log for too long, something outside stayed away for longer than a command waits, a replay or a
-// new generation has made a sweep begin again, or the stream has a gap that the world has made.
+// not read the control log for too long, something outside stayed away for longer than a command waits, or a replay or
+// a new generation has made a sweep begin again.
 func (p *process) excused() bool {
 	if p.killed() || p.err == nil {
 		return true
 	}
 	e, ok := errors.AsType[*fault.Error](p.err)
-	return ok && (e.Reason == "control-unread" || e.Reason == "overtaken" || e.Reason == "gap" || e.Class == fault.Retry) || errors.Is(p.err, context.DeadlineExceeded) || errors.Is(p.err, io.ErrUnexpectedEOF)
+	return ok && (e.Reason == "control-unread" || e.Reason == "overtaken" || e.Class == fault.Retry) || errors.Is(p.err, context.DeadlineExceeded) || errors.Is(p.err, io.ErrUnexpectedEOF)
 }
 
 // seat is a place where a worker is to run: whoever ends there is followed by another, as a supervisor does it.

@@ -1,0 +1,117 @@
+package assembly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/checkpoint/checkpointtest"
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// staleError is what a watch says that could not be kept fresh.
+func staleError(t *testing.T) error {
+	t.Helper()
+	log := &checkpointtest.Log{}
+	watch, err := checkpoint.NewWatch(t.Context(), checkpoint.NewControl(log, "w"), time.Minute)
+	require.NoError(t, err)
+	time.Sleep(time.Minute)
+	return watch.Fresh()
+}
+
+func TestAWorkerJoinsAgainOnceInAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stale := staleError(t)
+		require.Error(t, stale)
+		r := rejoins{apart: staleApart * time.Minute}
+		require.False(t, r.after(nil))
+		require.False(t, r.after(errors.New("something else")))
+		require.False(t, r.after(&fault.Error{Class: fault.Fatal, Reason: "AccessDeniedException"}))
+		require.True(t, r.after(fmt.Errorf("apply: %w", stale)))
+		time.Sleep(staleApart*time.Minute - time.Nanosecond)
+		require.False(t, r.after(stale), "again too soon: the worker ends with the error")
+		time.Sleep(time.Nanosecond)
+		require.True(t, r.after(stale), "it had been well for a while")
+		require.False(t, r.after(stale))
+	})
+}
+
+// cable is a network that can be cut: nothing goes through it then, and whoever dials waits.
+type cable struct {
+	mu    sync.Mutex
+	whole chan struct{} // closed while it is whole
+	conns map[net.Conn]bool
+}
+
+func newCable() *cable {
+	c := &cable{whole: make(chan struct{}), conns: map[net.Conn]bool{}}
+	close(c.whole)
+	return c
+}
+
+func (c *cable) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c.mu.Lock()
+	whole := c.whole
+	c.mu.Unlock()
+	select {
+	case <-whole:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.conns[conn] = true
+	}
+	return conn, err
+}
+
+func (c *cable) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.whole = make(chan struct{})
+	for conn := range c.conns {
+		_ = conn.Close() // it may have been closed
+	}
+	clear(c.conns)
+}
+
+func (c *cable) mend() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.whole)
+}
+
+// A worker that could not read the control log for too long goes on by itself, by the path of a new process.
+func TestAWorkerGoesOnAfterKafkaWasAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write("a", "first")
+	c := w.config("")
+	cable := newCable()
+	stop, ended := w.start(func(ctx context.Context) error {
+		return Run(WithNetwork(ctx, Network{Dial: cable.dial}), c, RunOptions{
+			Create: CreateOptions{EnableStream: true, Logger: w.logger()}, Logger: w.logger(),
+		})
+	})
+	w.streaming(c, 1)
+	cable.cut()
+	w.until("the worker gives up what it does", func() bool {
+		w.goesOn(ended)
+		return w.said.line("joining again, as a new process would", "the control log could not be read") != ""
+	})
+	cable.mend()
+	w.write("b", "while it was away")
+	w.streaming(c, 1)
+	w.goesOn(ended)
+	require.NoError(t, stop())
+}
