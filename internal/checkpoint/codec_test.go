@@ -52,7 +52,7 @@ func TestFurtherIsAStrictWeakOrder(t *testing.T) {
 	})
 }
 
-func strictWeakOrder[F interface{ further(F) bool }](t *rapid.T, a, b, c F) {
+func strictWeakOrder[F further[F]](t *rapid.T, a, b, c F) {
 	require.False(t, a.further(a))
 	require.False(t, a.further(b) && b.further(a))
 	if a.further(b) && b.further(c) {
@@ -73,7 +73,7 @@ func TestMergeIsCommutativeAssociativeIdempotent(t *testing.T) {
 	})
 }
 
-func mergesToOne[F interface{ further(F) bool }](t *rapid.T, facts []F) {
+func mergesToOne[F further[F]](t *rapid.T, facts []F) {
 	of := func(facts ...F) F {
 		byWriter := map[string]Written[F]{}
 		for i, f := range facts {

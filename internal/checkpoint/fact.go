@@ -27,6 +27,10 @@ func (f SegmentFact) further(o SegmentFact) bool {
 		cmp.Compare(f.Items, o.Items)) > 0
 }
 
+// supersedes reports whether facts that are no further may be erased. Nothing is further than done; before that, the other
+// worker may be silent for as long as a page takes, and write a further one while its name is erased (invariant 6).
+func (f SegmentFact) supersedes() bool { return f.Done }
+
 // ShardFact says that a shard is published, and acknowledged by Kafka, up to and including Position.
 type ShardFact struct {
 	Generation uint32          `json:"generation"`
@@ -76,6 +80,10 @@ func (f AppliedFact) further(o AppliedFact) bool {
 	return cmp.Or(cmp.Compare(f.Epoch, o.Epoch), cmp.Compare(f.Offset, o.Offset), boolCompare(f.Gap != "", o.Gap != "")) > 0
 }
 
+// supersedes reports whether facts that are no further may be erased: whoever reads a shard confirms it every few seconds,
+// and one that is silent for longer has stopped.
+func (f ShardFact) supersedes() bool { return true }
+
 func boolCompare(a, b bool) int {
 	switch {
 	case a == b:
@@ -94,7 +102,10 @@ type Written[F any] struct {
 }
 
 // further is what two facts about one subject have in common.
-type further[F any] interface{ further(o F) bool }
+type further[F any] interface {
+	further(o F) bool
+	supersedes() bool
+}
 
 // Furthest returns the furthest of the facts about one subject, by writer.
 //
@@ -108,11 +119,15 @@ func Furthest[F further[F]](facts map[string]Written[F]) (best F, ok bool) {
 	return best, ok
 }
 
-// Superseded lists the other writers whose facts about one subject may be erased, now that ours is durable. Two things
-// must hold: ours is as far; and the other has not written since before. A name is used for one assignment only, whose
-// owner writes more often than that or has lost it; one that was frozen for longer stops by itself before it writes
-// again: so nothing further than ours can arrive before the erasure and be lost by it (invariant 6).
+// Superseded lists the other writers whose facts about one subject may be erased, now that ours is durable. Three things
+// must hold: ours is as far; the other has not written since before; and of a segment, ours is its end. A name is used for
+// one assignment only, whose owner confirms a shard more often than that or has lost it; one that was frozen for longer
+// stops by itself before it writes again: so nothing further than ours can arrive before the erasure and be lost by
+// it (invariant 6).
 func Superseded[F further[F]](writer string, ours F, facts map[string]Written[F], before time.Time) []string {
+	if !ours.supersedes() {
+		return nil
+	}
 	var erase []string
 	for other, w := range facts {
 		if other == writer || w.Fact.further(ours) || w.At.After(before) {

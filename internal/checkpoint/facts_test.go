@@ -149,6 +149,29 @@ func TestSupersededFactsAreErased(t *testing.T) {
 	})
 }
 
+// A page can take longer than the grace: of a segment, silence says nothing about whether its worker has stopped. So what
+// another one has said of it is erased only by the end of the segment, which nothing is further than.
+func TestOnlyTheEndOfASegmentErases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &checkpointtest.Log{}
+		slow, other := checkpoint.NewFacts(log, "slow", grace), checkpoint.NewFacts(log, "other", grace)
+		at := func(pages int64) checkpoint.SegmentFact {
+			return checkpoint.SegmentFact{Generation: 1, Total: 1, Pages: pages, Items: 3 * pages, Done: pages == 3}
+		}
+		require.NoError(t, slow.WriteSegments(t.Context(), at(1)))
+		require.NoError(t, other.Refresh(t.Context()))
+		time.Sleep(grace + time.Second)
+		require.NoError(t, other.WriteSegments(t.Context(), at(1)))
+		require.ElementsMatch(t, []string{"segment/1/1/0@slow.0", "segment/1/1/0@other.0"}, left(log), "the slow one may go on at any moment")
+
+		require.NoError(t, slow.WriteSegments(t.Context(), at(2)))
+		require.NoError(t, other.Refresh(t.Context()))
+		time.Sleep(grace + time.Second)
+		require.NoError(t, other.WriteSegments(t.Context(), at(3)))
+		require.Equal(t, []string{"segment/1/1/0@other.0"}, left(log))
+	})
+}
+
 // Invariant 6, for any history: shards move between workers, a worker that has lost one goes on writing about it for
 // less than half of the grace, acknowledgements get lost and the log is compacted at any time. No fact that was
 // acknowledged is ever unknown to a worker that starts.

@@ -95,6 +95,18 @@ const (
 	ClearSilent
 	// ClearAfterReading: the facts are read again before any is erased.
 	ClearAfterReading
+	// ClearWhenDone: of a segment, facts are erased only by one that says that it is done.
+	ClearWhenDone
+	// FactAfterAck: a fact of a segment says no page that Kafka has not acknowledged (invariant 2).
+	FactAfterAck
+	// ContiguousPages: nor one behind a page that it has not.
+	ContiguousPages
+	// DoneAfterLast: a segment is done when its last page is acknowledged, and not when it is read.
+	DoneAfterLast
+	// ResumeFromFacts: a snapshot worker goes on from the facts, and not from what it has read.
+	ResumeFromFacts
+	// CloseEndsAfterFacts: the ends that the close records are younger than the facts that allow it.
+	CloseEndsAfterFacts
 
 	endOfGuards
 	allGuards = endOfGuards - 1
@@ -108,6 +120,7 @@ var guardNames = []string{
 	"MarkAfterGrace", "MarkAfterApplied", "MarkIfGone", "MarkLowest",
 	"WriteHighest", "SupersedeWhenWritten", "SnapshotYields", "DeadSupersedesNothing",
 	"WriterInKey", "OnlyForward", "RenewOnError", "RenewOnBegin", "ClearCovered", "ClearSilent", "ClearAfterReading",
+	"ClearWhenDone", "FactAfterAck", "ContiguousPages", "DoneAfterLast", "ResumeFromFacts", "CloseEndsAfterFacts",
 }
 
 // String names the guards of the set.

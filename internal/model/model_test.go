@@ -35,6 +35,8 @@ var (
 		"lanes":      Lanes{Live: 3, Snapshot: 1},
 		"batches":    Lanes{Live: 1, Snapshot: 2},
 		"facts":      Facts{Changes: 2, Names: 2, Late: 1},
+		"segments":   Segments{Pages: 4, InFlight: 3, Names: 1},
+		"pages late": Segments{Pages: 2, InFlight: 2, Names: 2, Late: 1},
 	}
 	larger = map[string]searched{
 		"plain twice": Scope{Changes: 3, Live: 3, Snapshot: 2},
@@ -56,6 +58,9 @@ var (
 		"batches":     Lanes{Live: 2, Snapshot: 2},
 		"facts":       Facts{Changes: 3, Names: 2, Late: 2},
 		"names":       Facts{Changes: 1, Names: 3, Late: 1},
+		"segments":    Segments{Pages: 3, InFlight: 3, Names: 2, Late: 1},
+		"pages late":  Segments{Pages: 2, InFlight: 2, Names: 2, Late: 2},
+		"page names":  Segments{Pages: 2, InFlight: 2, Names: 3, Late: 1},
 	}
 )
 
@@ -98,6 +103,7 @@ var (
 	buried = Scope{Changes: 1, Live: 1, Snapshot: 1, Gap: true, Dead: true}
 	pair   = Lanes{Live: 2, Snapshot: 1}
 	facts  = Facts{Changes: 2, Names: 2, Late: 1}
+	pages  = Segments{Pages: 2, InFlight: 2, Names: 2, Late: 1}
 )
 
 // Each guard that is taken away is missed, and the shortest way to that is shown.
@@ -148,6 +154,19 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 		{ClearCovered, facts},
 		{ClearSilent, facts},
 		{ClearAfterReading, facts},
+		{FactAfterAck, pages},
+		{ContiguousPages, pages},
+		{DoneAfterLast, pages},
+		{ResumeFromFacts, pages},
+		{CloseAfterDone, pages},
+		{CloseEndsAfterFacts, pages},
+		{ClearWhenDone, pages},
+		{WriterInKey, pages},
+		{OnlyForward, pages},
+		{RenewOnError, pages},
+		{ClearCovered, pages},
+		{ClearSilent, pages},
+		{ClearAfterReading, pages},
 	} {
 		t.Run(fmt.Sprint(c.guard), func(t *testing.T) {
 			t.Parallel()

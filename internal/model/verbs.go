@@ -60,6 +60,20 @@ const (
 	captureEraseFails
 	lateFactArrives
 	factGrace
+	segmentGrace
+	pageArrives
+	copierBegins
+	copierStops
+	copierLooks
+	copierReads
+	copierHears
+	copierWrites
+	copierWriteFails
+	copierErases
+	copierEraseFails
+	closerReadsFacts
+	closerReadsEnds
+	closerStops
 )
 
 var verbs = [...]string{
@@ -93,6 +107,15 @@ var verbs = [...]string{
 	captureWriteFails: "a capture writes its fact, and the append fails, of", captureErases: "a capture erases the fact of",
 	captureEraseFails: "a capture erases, and the append fails, the fact of",
 	lateFactArrives:   "an append that had failed arrives, of", factGrace: "a grace passes",
+	segmentGrace: "a grace passes", pageArrives: "the topic takes page",
+	copierBegins: "snapshot worker * begins an assignment", copierStops: "snapshot worker * stops",
+	copierLooks: "snapshot worker * looks for what it may erase",
+	copierReads: "snapshot worker * reads page", copierHears: "snapshot worker * hears that the topic has page",
+	copierWrites: "snapshot worker * writes its fact, pages", copierWriteFails: "a snapshot worker writes its fact, and the append fails, of",
+	copierErases:     "a snapshot worker erases the fact of",
+	copierEraseFails: "a snapshot worker erases, and the append fails, the fact of",
+	closerReadsFacts: "the facts are read, and the segment is done", closerReadsEnds: "the ends of the snapshot topic are read",
+	closerStops: "the close is begun again",
 }
 
 // String is the action in words.
@@ -101,14 +124,29 @@ func (a action) String() string {
 	switch {
 	case a.verb == lateArrives:
 		text += " " + laneRecord{a.object % 2, a.object / 2}.String()
+	case a.verb == pageArrives:
+		text += " " + itoa(a.object+1)
+	case a.verb == copierReads || a.verb == copierHears:
+		text = letter(text, a.object%copiers) + " " + itoa(a.object/copiers+1)
+	case a.verb == copierWrites:
+		text = letter(text, a.object%copiers) + " " + itoa(a.object/copiers)
+	case a.verb >= copierBegins && a.verb <= copierLooks:
+		text = letter(text, a.object)
+	case a.verb >= copierWriteFails && a.verb <= copierEraseFails:
+		text += " " + nameOf(a.object)
 	case a.verb >= captureBegins && a.verb <= captureLooks:
-		text = strings.Replace(text, "*", string(rune('a'+a.object)), 1)
+		text = letter(text, a.object)
 	case a.verb >= captureWriteFails && a.verb <= lateFactArrives:
 		text += " " + nameOf(a.object)
-	case a.verb == factGrace:
+	case a.verb == factGrace || a.verb == segmentGrace:
 		text += [...]string{"", ", in which a stops", ", in which b stops", ", in which both stop"}[a.object]
 	case a.object >= 0:
 		text += " " + itoa(a.object)
 	}
 	return text
+}
+
+// letter names the worker of a step that any of them may take.
+func letter(text string, worker int8) string {
+	return strings.Replace(text, "*", string(rune('a'+worker)), 1)
 }
