@@ -1,4 +1,4 @@
-// Package fault has the three classes of error, and the one loop that retries.
+// Package fault has the three classes of error, the one loop that retries, and the lines that say what does not work.
 //
 // Adapters classify an error once, at the edge, by wrapping it in an *Error; everything inside asks Of. An
 // error that no adapter has classified is Fatal: stopping is the answer that loses no row.
