@@ -48,7 +48,9 @@ func (s *said) lines() []string {
 	return append([]string(nil), s.all...)
 }
 
-func refused() error { return &Error{Class: Retry, What: "append", Err: errors.New("connection refused")} }
+func refused() error {
+	return &Error{Class: Retry, What: "append", Err: errors.New("connection refused")}
+}
 
 // asking retries one request until ctx ends, as Do does it: each attempt takes so long and has what the service says.
 func asking(ctx context.Context, d *Dependency, what string, takes time.Duration, service func() error) {

@@ -114,7 +114,9 @@ func fitting(records []*events.Record) int {
 
 func (c *Client) produceOnce(
 	ctx context.Context, to events.TopicPartition, records []*events.Record, compression kafkago.Compression,
-) error {
+) (err error) {
+	answered := c.outside.Ask(ctx, "append to "+to.String())
+	defer func() { answered(err) }()
 	what := fmt.Sprintf("append %d records to %s", len(records), to)
 	if len(records) == 1 {
 		what = fmt.Sprintf("append a record of about %d bytes to %s", records[0].Size(), to)
