@@ -146,7 +146,11 @@ func (r *reader) publish(ctx context.Context, changes []Change) error {
 			Item: events.Item{Raw: c.Item}, Time: c.Time, Source: r.fact.Shard,
 		}))
 	}
-	return fault.Do(ctx, r.retrying("publish"), func(ctx context.Context) error { return r.attempt(ctx, records) })
+	return fault.Do(ctx, r.retrying("publish"), func(ctx context.Context) error {
+		err := r.attempt(ctx, records)
+		records = events.Rest(records, err)
+		return err
+	})
 }
 
 // errOvertaken says that another capture has published more of the shard.
