@@ -43,7 +43,7 @@ func (c *Client) DeadLetter(topic string) apply.DeadLetter {
 		dead := []*events.Record{{Key: record.Key, Value: record.Value, Headers: headers}}
 		_, err := c.produce(ctx, events.TopicPartition{Topic: topic}, dead, kafkago.Zstd)
 		if err == nil {
-			c.dead.Add(string(why.Reason), deadLetter{topic, place(record), short(string(record.Key)), short(why.Error())})
+			c.dead.Add(string(why.Reason), deadLetter{topic, place(record), short(string(record.Key)), short(strings.TrimPrefix(why.Error(), string(why.Reason)+": "))})
 		}
 		return err
 	}
