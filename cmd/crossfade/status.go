@@ -28,7 +28,8 @@ func (c *statusCommand) Run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	return assembly.WatchStatus(ctx, config, c.Every, func(s *assembly.Status) (again bool, err error) {
+	logger := cli.Logging{LogFormat: "text", LogLevel: "info"}.Logger(streams.Stderr) // what it waits for
+	return assembly.WatchStatus(ctx, config, logger, c.Every, func(s *assembly.Status) (again bool, err error) {
 		if c.JSON {
 			err = json.NewEncoder(streams.Stdout).Encode(s)
 		} else {

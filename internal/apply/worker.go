@@ -51,6 +51,8 @@ const (
 	defaultCommitEvery = time.Second
 	maxFetchBytes      = 1 << 20
 	minFetchBytes      = 32 << 10
+	// refusalsEvery is the time between lines about writes that are refused.
+	refusalsEvery = 30 * time.Second
 	// finalCommit bounds the commit after the work has stopped: the group waits for it.
 	finalCommit = 5 * time.Second
 )
@@ -72,6 +74,7 @@ func New(c Config) *Worker {
 // the caller must not commit anything further for these partitions.
 func (w *Worker) Run(ctx context.Context, assigned map[events.TopicPartition]Progress, commit Commit) error {
 	r := w.newRun(assigned)
+	defer r.behind.Close() //nolint:errcheck // it cannot fail
 	group, groupCtx := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(groupCtx, r.wake)
 	defer stop()
@@ -113,12 +116,15 @@ type run struct {
 	partitions []*partition
 	lanes      *lanes
 	fetchBytes int64
-	refused    atomic.Int64   // writes to be tried again, since the last line about them
-	refusals   rate.Sometimes // paces those lines: a table that is away refuses thousands of keys
+	behind     *fault.Dependency // the control log, where records wait for what it has yet to say
+	refused    atomic.Int64      // writes to be tried again, since the last line about them
+	refusals   rate.Sometimes    // paces those lines: a table that is throttled refuses thousands of keys
+	written    atomic.Int64      // when a write was last answered with success, ns since 1970
 }
 
 func (w *Worker) newRun(assigned map[events.TopicPartition]Progress) *run {
-	r := &run{Worker: w, refusals: rate.Sometimes{Interval: time.Second}, lanes: newLanes(w.InFlight, w.Units, time.Now())}
+	r := &run{Worker: w, refusals: rate.Sometimes{Interval: refusalsEvery}, lanes: newLanes(w.InFlight, w.Units, time.Now())}
+	r.behind = fault.NewDependency(w.Logger, "control log", "what this worker has read of it")
 	// Two budgets, so that a backlog of one topic cannot keep the other out.
 	snapshot, live := newBudget(w.MaxBytes/2), newBudget(w.MaxBytes/2)
 	for id, start := range assigned {
@@ -175,9 +181,7 @@ func (r *run) fetch(ctx context.Context, p *partition) error {
 }
 
 func (r *run) fetchOnce(ctx context.Context, p *partition, offset int64) (batch Batch, err error) {
-	notify := func(err error, wait time.Duration) {
-		r.Logger.Warn("fetch will be tried again", "partition", p.id.String(), "offset", offset, "wait", wait, "error", err)
-	}
+	notify := func(err error, wait time.Duration) { fault.Retrying(r.Logger, "fetch "+p.id.String(), err, wait) }
 	err = fault.Do(ctx, notify, func(ctx context.Context) error {
 		batch, err = r.Log.Fetch(ctx, p.id, offset, int(r.fetchBytes))
 		return err
@@ -243,10 +247,14 @@ func (r *run) decide(ctx context.Context, d *events.Decoder, record events.Recor
 	if err == nil || fault.Of(err) != fault.Retry {
 		return e, drop, err
 	}
-	err = fault.Do(ctx, nil, func(context.Context) error {
+	what := "decide about a record of " + record.TopicPartition.String()
+	err = fault.Do(ctx, func(err error, _ time.Duration) { r.behind.Failed(what, err) }, func(context.Context) error {
 		e, drop, err = r.Rules.Decide(d, record, r.Watch.State())
 		return err
 	})
+	if err == nil {
+		r.behind.Worked(what)
+	}
 	return e, drop, err
 }
 
@@ -271,7 +279,7 @@ func (r *run) commitAll(ctx context.Context, commit Commit) error {
 		switch {
 		case err == nil, ctx.Err() != nil:
 		case fault.Of(err) == fault.Retry && !errors.Is(err, ErrFenced):
-			r.Logger.Warn("commit will be tried again at the next tick", "error", err)
+			fault.Retrying(r.Logger, "commit", err, r.CommitEvery)
 		default:
 			return err
 		}

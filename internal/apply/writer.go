@@ -126,7 +126,7 @@ func (r *run) settle(h holding, result Result, unnamed fault.Throttle) error {
 			throttle = unnamed
 		}
 		attempts, wait := r.lanes.retry(h, throttle)
-		if attempts > 3 {
+		if attempts > 3 && throttle != fault.NotThrottled || attempts > 12 && r.otherwise() {
 			r.refused.Add(1)
 			r.refusals.Do(func() {
 				r.Logger.Warn("writes will be tried again", "writes", r.refused.Swap(0),
@@ -150,12 +150,16 @@ func (r *run) settle(h holding, result Result, unnamed fault.Throttle) error {
 	return fmt.Errorf("apply record %s@%d, key %s: %w", j.record.TopicPartition, j.record.Offset, j.event.Key, result.Err)
 }
 
+// otherwise reports whether other writes succeed just now. If none does, the table is away, and its adapter says so.
+func (r *run) otherwise() bool { return time.Since(time.Unix(0, r.written.Load())) < 3*time.Second }
+
 func (r *run) succeed(h holding, o Outcome) {
 	if h.job.dead != nil {
 		r.lanes.finish(h, false)
 		h.job.ticket.done(fateDead)
 		return
 	}
+	r.written.Store(time.Now().UnixNano())
 	f := o.fate()
 	if o == Duplicate && h.job.attempts > 0 {
 		f = fateApplied // the stored version is ours: the lost answer of an attempt before was "applied"

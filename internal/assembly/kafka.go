@@ -29,7 +29,7 @@ func openKafka(c migration.Kafka, brokers []string, p *Parts) (*kafka.Client, er
 		Brokers: brokers, ClientID: p.process, TLS: encryption, SASL: mechanism, Dial: p.network.Dial,
 		// Given up for lost well within the grace; brokers refuse less than 6 s.
 		SessionTimeout: max(6*time.Second, min(10*time.Second, p.Config.Grace/4)),
-		RequestTimeout: requestTimeout(15*time.Second, p.Config.Grace),
+		RequestTimeout: requestTimeout(15*time.Second, p.Config.Grace), Logger: p.Logger,
 	})
 }
 

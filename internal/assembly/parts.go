@@ -69,11 +69,15 @@ func (p *Parts) open(ctx context.Context) (err error) {
 		return err
 	}
 	p.stop = append(p.stop, p.Kafka.Close)
-	if p.Old, err = p.table(ctx, p.Config.Source.DynamoDB); err != nil {
+	if p.Old, err = p.table(ctx, "old table", p.Config.Source.DynamoDB); err != nil {
 		return err
 	}
-	p.New, err = p.table(ctx, p.Config.Target.DynamoDB)
-	return err
+	p.stop = append(p.stop, p.Old.Close)
+	if p.New, err = p.table(ctx, "new table", p.Config.Target.DynamoDB); err != nil {
+		return err
+	}
+	p.stop = append(p.stop, p.New.Close)
+	return nil
 }
 
 // Close gives back what Open took, last first.
@@ -89,11 +93,12 @@ func (p *Parts) Close() error {
 // requestTimeout is the deadline of one request: at most so long, and well under the grace, as the sweep's guards assume.
 func requestTimeout(most, grace time.Duration) time.Duration { return min(most, grace/4) }
 
-func (p *Parts) table(ctx context.Context, side migration.DynamoDB) (*dynamodb.Table, error) {
+func (p *Parts) table(ctx context.Context, called string, side migration.DynamoDB) (*dynamodb.Table, error) {
 	return dynamodb.Open(ctx, dynamodb.Options{
 		Table: side.Table, Region: side.Region, Endpoint: side.Endpoint, Profile: side.Profile, RoleARN: side.RoleARN,
 		MaxConnections: p.Config.Apply.InFlight + p.Config.Snapshot.Segments,
 		Timeout:        requestTimeout(10*time.Second, p.Config.Grace), Transport: p.network.Transport,
+		Called: called, Logger: p.Logger,
 	})
 }
 
@@ -104,8 +109,8 @@ const patience = 30 * time.Second
 func (p *Parts) patiently(ctx context.Context, op func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("gave up after %s", patience))
 	defer cancel()
-	notify := func(err error, wait time.Duration) { p.Logger.Debug("will be tried again", "wait", wait, "error", err) }
-	return fault.Do(ctx, notify, op)
+	// What is waited for, the connections say themselves: each request passes a fault.Dependency.
+	return fault.Do(ctx, func(err error, wait time.Duration) { fault.Retrying(p.Logger, "what a command begins with", err, wait) }, op)
 }
 
 // state reads the control log; the zero State when there is none.

@@ -30,7 +30,7 @@ func Run(ctx context.Context, c *migration.Config, o RunOptions) error {
 		}
 		return err
 	}
-	return work(ctx, c, WorkerOptions{Capture: true, Apply: true, Show: o.Show, Logger: o.Logger}, (*worker).snapshot, (*worker).streamer)
+	return work(ctx, c, WorkerOptions{Capture: true, Apply: true, Show: o.Show, Logger: o.Logger, snapshot: true}, (*worker).snapshot, (*worker).streamer)
 }
 
 // Show is how a worker lets a person watch the whole migration, not only its own part.

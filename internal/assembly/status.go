@@ -87,8 +87,10 @@ func ReadStatus(ctx context.Context, c *migration.Config) (*Status, error) {
 
 // WatchStatus looks at the migration every so often and hands each status to show, until that says that it is enough,
 // or ctx ends. The first one comes after two looks, so that it has rates.
-func WatchStatus(ctx context.Context, c *migration.Config, every time.Duration, show func(*Status) (again bool, err error)) error {
-	p, err := Open(ctx, c, slog.New(slog.DiscardHandler))
+func WatchStatus(
+	ctx context.Context, c *migration.Config, logger *slog.Logger, every time.Duration, show func(*Status) (again bool, err error),
+) error {
+	p, err := Open(ctx, c, logger)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type WorkerOptions struct {
 	Naive  bool
 	Show   *Show // may be nil
 	Logger *slog.Logger
+
+	snapshot bool // a snapshot worker reads the old table
 }
 
 // worker is a process's part in one generation of a created migration.
@@ -81,6 +83,7 @@ func work(ctx context.Context, c *migration.Config, o WorkerOptions, roles ...ro
 		if err != nil {
 			return errors.Join(interrupted(ctx, err), p.Close())
 		}
+		w.begins()
 		err = w.untilDone(ctx, roles...)
 		switch {
 		case errors.Is(err, checkpoint.ErrNewGeneration):
@@ -96,6 +99,7 @@ func work(ctx context.Context, c *migration.Config, o WorkerOptions, roles ...ro
 // Snapshot runs a backfill worker until the snapshot is closed, and after a restart the rows that vanished are marked, or
 // ctx ends.
 func Snapshot(ctx context.Context, c *migration.Config, o WorkerOptions) error {
+	o.snapshot, o.Capture, o.Apply = true, false, false
 	return work(ctx, c, o, (*worker).snapshot)
 }
 

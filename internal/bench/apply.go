@@ -10,6 +10,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
 // applySnapshotPair writes the rows of a snapshot topic, against typed batches of rows that are in memory.
@@ -69,10 +70,20 @@ func (p *parts) publishRows(ctx context.Context, topic string, version func(i in
 	for i, row := range p.rows {
 		records[i] = record(row, version(i))
 	}
-	if err := p.kafka.Publish(topic, partitions)(ctx, records); err != nil {
+	if err := p.publish(ctx, topic, records); err != nil {
 		return err
 	}
 	return p.checkTopic(ctx, topic, len(records))
+}
+
+// publish appends all records, as a worker does: what was not acknowledged is tried again.
+func (p *parts) publish(ctx context.Context, topic string, records []events.Record) error {
+	publish := p.kafka.Publish(topic, partitions)
+	return fault.Do(ctx, nil, func(ctx context.Context) error {
+		err := publish(ctx, records)
+		records = events.Rest(records, err)
+		return err
+	})
 }
 
 func record(row city, version events.Version) events.Record {

@@ -73,7 +73,7 @@ func (c *hotKeyCommand) prepare(ctx context.Context, p *parts, hot bool) (*hotKe
 			records = append(records, record(last, liveVersion(2*i+1)))
 		}
 	}
-	if err := p.kafka.Publish(m.topics.Live, partitions)(ctx, records); err != nil {
+	if err := p.publish(ctx, m.topics.Live, records); err != nil {
 		return nil, err
 	}
 	t, err := p.table(ctx)

@@ -163,7 +163,11 @@ func (r *reader) publish(ctx context.Context, changes []Change) error {
 			Item: events.Item{Raw: c.Item}, Time: c.Time, Source: r.fact.Shard,
 		}))
 	}
-	err := fault.Do(ctx, r.retrying("publish"), func(ctx context.Context) error { return r.attempt(ctx, records) })
+	err := fault.Do(ctx, r.retrying("publish"), func(ctx context.Context) error {
+		err := r.attempt(ctx, records)
+		records = events.Rest(records, err)
+		return err
+	})
 	if fault.Of(err) == fault.Record {
 		return r.refused(ctx, err)
 	}

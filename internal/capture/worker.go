@@ -166,6 +166,6 @@ func (w *Worker) write(ctx context.Context, facts ...checkpoint.ShardFact) error
 
 func (w *Worker) retrying(what string) func(error, time.Duration) {
 	return func(err error, wait time.Duration) {
-		w.Logger.Warn("will be tried again", "what", what, "wait", wait, "error", err)
+		fault.Retrying(w.Logger, what, err, wait)
 	}
 }

@@ -84,6 +84,10 @@ func (f AppliedFact) further(o AppliedFact) bool {
 // and one that is silent for longer has stopped.
 func (f ShardFact) supersedes() bool { return true }
 
+// supersedes reports whether facts that are no further may be erased: each follows a commit that the brokers have accepted,
+// and they accept none from who is no member any more.
+func (f AppliedFact) supersedes() bool { return true }
+
 func boolCompare(a, b bool) int {
 	switch {
 	case a == b:

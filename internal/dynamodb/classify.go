@@ -50,6 +50,16 @@ func classify(err error, what string) error {
 	return e
 }
 
+// unanswered is err, classified, if a request must be made again because it was not answered, or not with what was asked for. A
+// refusal is an answer, and so is throttling: then it is nil. what says what was tried.
+func unanswered(err error, what string) error {
+	e := classify(err, what)
+	if fault.Of(e) == fault.Retry && fault.ThrottleOf(e) == fault.NotThrottled {
+		return e
+	}
+	return nil
+}
+
 // answerOf finds what the service answered, whichever client asked.
 func answerOf(err error) (*answerError, bool) {
 	if own, ok := errors.AsType[*answerError](err); ok {

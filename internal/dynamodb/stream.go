@@ -75,7 +75,9 @@ func markLast(shards []capture.Shard) {
 	}
 }
 
-func (s *Stream) describe(ctx context.Context, from *string) (*types.StreamDescription, error) {
+func (s *Stream) describe(ctx context.Context, from *string) (_ *types.StreamDescription, err error) {
+	answered := s.table.outside.Ask(ctx, "DescribeStream")
+	defer func() { answered(unanswered(err, "DescribeStream")) }()
 	ctx, cancel := context.WithTimeout(ctx, s.table.timeout)
 	defer cancel()
 	answer, err := s.table.streams.DescribeStream(ctx, &dynamodbstreams.DescribeStreamInput{StreamArn: &s.arn, ExclusiveStartShardId: from})
@@ -108,7 +110,9 @@ func (s *Stream) Iterator(ctx context.Context, shard string, from capture.From) 
 	default:
 		input.ShardIteratorType = types.ShardIteratorTypeTrimHorizon
 	}
+	answered := s.table.outside.Ask(ctx, "GetShardIterator")
 	answer, err := s.table.streams.GetShardIterator(ctx, input)
+	answered(unanswered(err, "GetShardIterator"))
 	if err != nil {
 		return "", streamError(err, fmt.Sprintf("get an iterator of shard %s (%s %s)", shard, input.ShardIteratorType, aws.ToString(input.SequenceNumber)))
 	}

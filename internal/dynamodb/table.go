@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -32,16 +33,21 @@ type Options struct {
 	Timeout        time.Duration // of one request; 0 is 10 s
 	// Transport, when set, replaces the network; for tests.
 	Transport http.RoundTripper
+
+	Called string       // what a person calls the table in lines about an outage; empty: by its name
+	Logger *slog.Logger // hears of outages; nil is silence
 }
 
 // Table is one DynamoDB table. Safe for concurrent use.
 type Table struct {
 	name    string
+	where   string
 	timeout time.Duration
 	local   bool // reached by an endpoint of its own: perhaps DynamoDB Local, with its faults
 	sdk     *sdk.Client
 	streams *dynamodbstreams.Client
 	wire    *wire
+	outside *fault.Dependency // hears of every request
 }
 
 // Open loads the configuration and the credentials' source. It asks nothing of the table yet.
@@ -83,22 +89,30 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	if o.Endpoint != "" {
 		loaded.BaseEndpoint = &o.Endpoint
 	}
+	where := o.Table + " at " + cmp.Or(o.Endpoint, "DynamoDB in "+loaded.Region)
 	t := &Table{
-		name: o.Table, timeout: cmp.Or(o.Timeout, 10*time.Second), local: o.Endpoint != "",
+		name: o.Table, where: where, timeout: cmp.Or(o.Timeout, 10*time.Second), local: o.Endpoint != "",
 		sdk: sdk.NewFromConfig(loaded, func(s *sdk.Options) {
 			// DynamoDB Local sends no checksum with its refusals, and the SDK warns of each of them.
 			s.DisableValidateResponseChecksum = o.Endpoint != ""
 		}),
 		streams: dynamodbstreams.NewFromConfig(loaded),
+		outside: fault.NewDependency(o.Logger, cmp.Or(o.Called, "table "+o.Table), where),
 	}
-	if t.wire, err = newWire(ctx, loaded, transport, o.Endpoint, t.timeout); err != nil {
+	if t.wire, err = newWire(ctx, loaded, transport, o.Endpoint, t.timeout, t.outside); err != nil {
 		return nil, &fault.Error{Class: fault.Fatal, Reason: "aws-config", What: what, Err: err, Advice: "check the endpoint and the region in the configuration"}
 	}
 	return t, nil
 }
 
+// Close ends the lines about the table; what it has asked for goes on.
+func (t *Table) Close() error { return t.outside.Close() }
+
 // SDK is the SDK's client for the table's account and region.
 func (t *Table) SDK() *sdk.Client { return t.sdk }
+
+// String is the table's name and where it is.
+func (t *Table) String() string { return t.where }
 
 // Name is the table's name.
 func (t *Table) Name() string { return t.name }
@@ -113,7 +127,9 @@ type Description struct {
 }
 
 // Describe asks for the table.
-func (t *Table) Describe(ctx context.Context) (Description, error) {
+func (t *Table) Describe(ctx context.Context) (_ Description, err error) {
+	answered := t.outside.Ask(ctx, "DescribeTable")
+	defer func() { answered(unanswered(err, "DescribeTable")) }()
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	answer, err := t.sdk.DescribeTable(ctx, &sdk.DescribeTableInput{TableName: &t.name})
@@ -152,9 +168,11 @@ func (t *Table) EnableStream(ctx context.Context) (string, error) {
 	what := "enable the stream of table " + t.name
 	ctx, cancel := context.WithTimeout(ctx, enableWait)
 	defer cancel()
+	answered := t.outside.Ask(ctx, "UpdateTable")
 	_, err := t.sdk.UpdateTable(ctx, &sdk.UpdateTableInput{TableName: &t.name, StreamSpecification: &types.StreamSpecification{
 		StreamEnabled: new(true), StreamViewType: types.StreamViewTypeNewImage,
 	}})
+	answered(unanswered(err, "UpdateTable"))
 	if err != nil {
 		return "", classify(err, what)
 	}
@@ -167,7 +185,9 @@ func (t *Table) EnableStream(ctx context.Context) (string, error) {
 		if arn = d.Stream; arn == "" {
 			return &fault.Error{Class: fault.Retry, Reason: "stream-status", What: what + ": not there yet"}
 		}
+		answered := t.outside.Ask(ctx, "DescribeStream")
 		_, err = t.streams.DescribeStream(ctx, &dynamodbstreams.DescribeStreamInput{StreamArn: &arn})
+		answered(unanswered(err, "DescribeStream"))
 		return classify(err, what)
 	})
 	return arn, err

@@ -17,6 +17,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
 // maxAnswer bounds an answer: DynamoDB's pages are 1 MB of items, which JSON can make several times as large.
@@ -29,6 +31,7 @@ type wire struct {
 	timeout     time.Duration
 	table       service // DynamoDB
 	streams     service // DynamoDB Streams
+	outside     *fault.Dependency
 }
 
 // service is one of the two, at its endpoint.
@@ -50,7 +53,9 @@ func newService(ctx context.Context, endpoint, region string) (service, error) {
 	return service{s, post}, nil
 }
 
-func newWire(ctx context.Context, c aws.Config, transport http.RoundTripper, endpoint string, timeout time.Duration) (*wire, error) {
+func newWire(
+	ctx context.Context, c aws.Config, transport http.RoundTripper, endpoint string, timeout time.Duration, outside *fault.Dependency,
+) (*wire, error) {
 	atTable, atStreams := endpoint, endpoint
 	if endpoint == "" {
 		table, err := sdk.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sdk.EndpointParameters{Region: &c.Region})
@@ -63,7 +68,7 @@ func newWire(ctx context.Context, c aws.Config, transport http.RoundTripper, end
 		}
 		atTable, atStreams = table.URI.String(), streams.URI.String()
 	}
-	w := &wire{http: transport, credentials: c.Credentials, timeout: timeout}
+	w := &wire{http: transport, credentials: c.Credentials, timeout: timeout, outside: outside}
 	var err1, err2 error
 	w.table, err1 = newService(ctx, atTable, c.Region)
 	w.streams, err2 = newService(ctx, atStreams, c.Region)
@@ -83,7 +88,10 @@ func (e *answerError) Error() string { return fmt.Sprintf("%s: %s", e.code, e.me
 
 // call posts body to the operation that target names, such as DynamoDB_20120810.PutItem, and returns the answer. The body
 // must not be changed any more.
-func (w *wire) call(ctx context.Context, target string, body []byte) ([]byte, error) {
+func (w *wire) call(ctx context.Context, target string, body []byte) (_ []byte, err error) {
+	operation := target[strings.IndexByte(target, '.')+1:]
+	answered := w.outside.Ask(ctx, operation)
+	defer func() { answered(unanswered(err, operation)) }()
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	to := w.table

@@ -1,4 +1,4 @@
-// Package fault has the three classes of error, and the one loop that retries.
+// Package fault has the three classes of error, the one loop that retries, and the lines that say what does not work.
 //
 // Adapters classify an error once, at the edge, by wrapping it in an *Error; everything inside asks Of. An
 // error that no adapter has classified is Fatal: stopping is the answer that loses no row.
@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -108,6 +109,16 @@ func Backoff() *backoff.ExponentialBackOff {
 		backoff.WithMaxInterval(longWait),
 		backoff.WithMaxElapsedTime(0),
 	)
+}
+
+// Retrying is one line, at the level of details, about something that is tried again after a wait: that it is tried for long
+// says the Dependency that does not answer. Where nothing is tried any more, wait is 0, and it is a warning.
+func Retrying(logger *slog.Logger, what string, err error, wait time.Duration) {
+	if wait == 0 {
+		logger.Warn("given up", "what", what, "error", err)
+		return
+	}
+	logger.Debug("will be tried again", "what", what, "wait", wait, "error", err)
 }
 
 // Do calls op until it succeeds, fails with a class other than Retry, or ctx ends; then it returns the

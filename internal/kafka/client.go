@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ type Options struct {
 	SessionTimeout time.Duration
 	// RequestTimeout is how long one request may take, from its beginning to its answer; 0 is 15 s.
 	RequestTimeout time.Duration
-	Logger         *slog.Logger // hears of what is tried again; nil is silence
+	Logger         *slog.Logger // hears of outages, memberships and dead letters; nil is silence
 	// Dial, when set, replaces the network; for tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -44,6 +45,8 @@ type Client struct {
 	options   Options
 	client    *kafkago.Client
 	transport *kafkago.Transport
+	outside   *fault.Dependency // hears of every request
+	dead      *fault.Tally[deadLetter]
 
 	expansions sync.Map // *expansion by topic
 }
@@ -62,15 +65,19 @@ func Open(o Options) (*Client, error) {
 	}
 	return &Client{
 		options: o, transport: transport,
+		outside: fault.NewDependency(o.Logger, "Kafka", strings.Join(o.Brokers, ",")), dead: fault.NewTally(sayDead(o.Logger)),
 		client: &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Timeout: o.RequestTimeout, Transport: transport},
 	}, nil
 }
 
-// Close closes the idle connections.
+// Close closes the idle connections, and says what has not been said yet.
 func (c *Client) Close() error {
 	c.transport.CloseIdleConnections()
-	return nil
+	return errors.Join(c.outside.Close(), c.dead.Close())
 }
+
+// Brokers are those that the client was told of.
+func (c *Client) Brokers() []string { return c.options.Brokers }
 
 // dialer is what consumer groups connect with.
 func (c *Client) dialer() *kafkago.Dialer {
@@ -82,8 +89,9 @@ func (c *Client) dialer() *kafkago.Dialer {
 
 // Check asks the cluster for its brokers, and whether topics with this replication are possible; 0 leaves the
 // replication to the brokers. The text says what was found.
-func (c *Client) Check(ctx context.Context, replication int) (string, error) {
-	var found string
+func (c *Client) Check(ctx context.Context, replication int) (found string, err error) {
+	answered := c.outside.Ask(ctx, "describe the cluster")
+	defer func() { answered(err) }()
 	ctx, cancel := context.WithTimeout(ctx, c.options.RequestTimeout)
 	defer cancel()
 	response, err := c.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{}})

@@ -2,8 +2,11 @@ package kafka
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -39,6 +42,39 @@ func (c *Client) DeadLetter(topic string) apply.DeadLetter {
 		)
 		dead := []*events.Record{{Key: record.Key, Value: record.Value, Headers: headers}}
 		_, err := c.produce(ctx, events.TopicPartition{Topic: topic}, dead, kafkago.Zstd)
+		if err == nil {
+			c.dead.Add(string(why.Reason), deadLetter{topic, place(record), short(string(record.Key)), short(strings.TrimPrefix(why.Error(), string(why.Reason)+": "))})
+		}
 		return err
 	}
+}
+
+// deadLetter is a record that is in the dlq.
+type deadLetter struct{ dlq, from, key, detail string }
+
+// sayDead returns what says that records went to the dlq, each time with one of them as an example.
+func sayDead(logger *slog.Logger) func(reason string, count int, example deadLetter) {
+	return func(reason string, count int, example deadLetter) {
+		logger.Warn("records went to the dlq", "reason", reason, "records", count, "dlq", example.dlq,
+			"from", example.from, "key", example.key, "detail", example.detail)
+	}
+}
+
+// place is where a record came from: its topic, partition and offset, or the segment or shard of an item that was never in a
+// topic.
+func place(r events.Record) string {
+	if r.Partition < 0 {
+		return r.Topic
+	}
+	return fmt.Sprintf("%s@%d", r.TopicPartition, r.Offset)
+}
+
+// maxShown bounds a part of a line.
+const maxShown = 300
+
+func short(text string) string {
+	if len(text) <= maxShown {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxShown], "") + "…"
 }

@@ -27,7 +27,9 @@ func (c *Client) Fetch(ctx context.Context, from events.TopicPartition, offset i
 // show under this isolation.
 func (c *Client) fetch(
 	ctx context.Context, from events.TopicPartition, offset int64, maxBytes int, isolation kafkago.IsolationLevel,
-) (apply.Batch, bool, error) {
+) (_ apply.Batch, nothing bool, err error) {
+	answered := c.outside.Ask(ctx, "fetch "+from.String())
+	defer func() { answered(err) }()
 	what := fmt.Sprintf("fetch %s@%d", from, offset)
 	ctx, cancel := context.WithTimeout(ctx, c.options.RequestTimeout)
 	defer cancel()

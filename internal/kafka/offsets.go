@@ -44,7 +44,9 @@ func (c *Client) EndOffsets(ctx context.Context, topic string) (map[int]int64, e
 }
 
 // listOffsets returns the bounds of every partition asked for, or an error.
-func (c *Client) listOffsets(ctx context.Context, topic string, partitions []int) ([]kafkago.PartitionOffsets, error) {
+func (c *Client) listOffsets(ctx context.Context, topic string, partitions []int) (_ []kafkago.PartitionOffsets, err error) {
+	answered := c.outside.Ask(ctx, "list offsets of "+topic)
+	defer func() { answered(err) }()
 	what := "list offsets of " + topic
 	ask := make([]kafkago.OffsetRequest, 0, 2*len(partitions))
 	for _, p := range partitions {
@@ -67,7 +69,9 @@ func (c *Client) listOffsets(ctx context.Context, topic string, partitions []int
 }
 
 // Progress is what a group has committed for these topics: only partitions with a commit are in it.
-func (c *Client) Progress(ctx context.Context, group string, topics ...string) (map[events.TopicPartition]apply.Progress, error) {
+func (c *Client) Progress(ctx context.Context, group string, topics ...string) (_ map[events.TopicPartition]apply.Progress, err error) {
+	answered := c.outside.Ask(ctx, "fetch the committed offsets of group "+group)
+	defer func() { answered(err) }()
 	what := "fetch the committed offsets of group " + group
 	response, err := c.client.OffsetFetch(ctx, &kafkago.OffsetFetchRequest{GroupID: group})
 	if err != nil {
@@ -104,7 +108,11 @@ func (c *Client) Progress(ctx context.Context, group string, topics ...string) (
 }
 
 // commit makes progress durable for a member of a group; generation -1 and no member are for a group without members.
-func (c *Client) commit(ctx context.Context, group, member string, generation int, progress map[events.TopicPartition]apply.Progress) error {
+func (c *Client) commit(
+	ctx context.Context, group, member string, generation int, progress map[events.TopicPartition]apply.Progress,
+) (err error) {
+	answered := c.outside.Ask(ctx, "commit offsets of group "+group)
+	defer func() { answered(err) }()
 	what := "commit offsets of group " + group
 	topics := map[string][]kafkago.OffsetCommit{}
 	for id, at := range progress {
@@ -121,17 +129,17 @@ func (c *Client) commit(ctx context.Context, group, member string, generation in
 		return classify(err, what)
 	}
 	// A refusal stands with each partition, and nowhere else.
-	answered := 0
+	confirmed := 0
 	for topic, partitions := range response.Topics {
 		for _, p := range partitions {
 			if p.Error != nil {
 				return classify(p.Error, fmt.Sprintf("%s for %s/%d", what, topic, p.Partition))
 			}
-			answered++
+			confirmed++
 		}
 	}
-	if answered != len(progress) {
-		return classify(kafkago.Unknown, fmt.Sprintf("%s: %d of %d partitions answered", what, answered, len(progress)))
+	if confirmed != len(progress) {
+		return classify(kafkago.Unknown, fmt.Sprintf("%s: %d of %d partitions answered", what, confirmed, len(progress)))
 	}
 	return nil
 }

@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
@@ -23,39 +23,52 @@ const maxProducing = 16
 const maxProduceBytes = 2 << 20
 
 // Publish returns a function that appends records to a topic, each to the partition of its key, compressed with
-// zstd. It returns nil once all of them are acknowledged by all in-sync replicas. Retries are made inside, for ctx's
-// life, of what was not acknowledged only; a lost acknowledgement is a duplicate. A record that the topic refuses as
-// too large is an error of class Record. The records are only read, until the function returns.
+// zstd. It returns nil once all of them are acknowledged by all in-sync replicas. It makes one attempt; its error is an
+// *events.Unacknowledged, which says what is to be tried again, by the caller. A lost acknowledgement is a duplicate. A record
+// that the topic refuses as too large is an error of class Record. The records are only read, until the function returns.
 func (c *Client) Publish(topic string, partitions int) func(context.Context, []events.Record) error {
 	requests := make(chan struct{}, maxProducing)
 	return func(ctx context.Context, records []events.Record) error {
-		group, ctx := errgroup.WithContext(ctx)
-		for n, part := range split(records, partitions) {
+		parts := split(records, partitions)
+		failures := make([]error, partitions)
+		var all sync.WaitGroup
+		for n, part := range parts {
 			if len(part) > 0 {
-				group.Go(func() error {
-					return fault.Do(ctx, c.retrying(topic, n), func(ctx context.Context) error {
-						select {
-						case requests <- struct{}{}:
-							defer func() { <-requests }()
-						case <-ctx.Done():
-							return context.Cause(ctx)
-						}
-						rest, err := c.produce(ctx, events.TopicPartition{Topic: topic, Partition: n}, part, kafkago.Zstd)
-						part = rest
-						return err
-					})
+				all.Go(func() {
+					select {
+					case requests <- struct{}{}:
+						defer func() { <-requests }()
+						parts[n], failures[n] = c.produce(ctx, events.TopicPartition{Topic: topic, Partition: n}, part, kafkago.Zstd)
+					case <-ctx.Done():
+						failures[n] = context.Cause(ctx)
+					}
 				})
 			}
 		}
-		return group.Wait()
+		all.Wait()
+		return unacknowledged(parts, failures)
 	}
 }
 
-// retrying says that a partition is not taking what is published.
-func (c *Client) retrying(topic string, partition int) func(error, time.Duration) {
-	return func(err error, wait time.Duration) {
-		c.options.Logger.Warn("publish will be tried again", "topic", topic, "partition", partition, "wait", wait, "error", err)
+// unacknowledged is the error of an append of which these parts are left; nil if none failed. Of several failures it has the
+// gravest: what stops the worker must not be hidden by what may be tried again.
+func unacknowledged(parts [][]*events.Record, failures []error) error {
+	u := &events.Unacknowledged{}
+	for n, err := range failures {
+		if err == nil {
+			continue
+		}
+		for _, r := range parts[n] {
+			u.Records = append(u.Records, *r)
+		}
+		if u.Err == nil || fault.Of(err) < fault.Of(u.Err) {
+			u.Err = err
+		}
 	}
+	if u.Err == nil {
+		return nil
+	}
+	return u
 }
 
 // split is the records of each partition, in their order.
@@ -114,7 +127,9 @@ func fitting(records []*events.Record) int {
 
 func (c *Client) produceOnce(
 	ctx context.Context, to events.TopicPartition, records []*events.Record, compression kafkago.Compression,
-) error {
+) (err error) {
+	answered := c.outside.Ask(ctx, "append to "+to.String())
+	defer func() { answered(err) }()
 	what := fmt.Sprintf("append %d records to %s", len(records), to)
 	if len(records) == 1 {
 		what = fmt.Sprintf("append a record of about %d bytes to %s", records[0].Size(), to)

@@ -73,14 +73,8 @@ func (s TopicSpec) configs() []kafkago.TopicConfig {
 // with another number of partitions is an error of class Fatal.
 func (c *Client) CreateTopics(ctx context.Context, spec TopicSpec) error {
 	configs := spec.configs()
-	response, err := c.client.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: configs})
-	if err != nil {
-		return classify(err, "create topics")
-	}
-	for name, err := range response.Errors {
-		if err != nil && !errors.Is(err, kafkago.TopicAlreadyExists) {
-			return classify(err, "create topic "+name)
-		}
+	if err := c.createTopics(ctx, configs); err != nil {
+		return err
 	}
 	return fault.Do(ctx, nil, func(ctx context.Context) error {
 		for _, config := range configs {
@@ -100,9 +94,27 @@ func (c *Client) CreateTopics(ctx context.Context, spec TopicSpec) error {
 	})
 }
 
+// createTopics asks for the topics; those that exist stay as they are.
+func (c *Client) createTopics(ctx context.Context, configs []kafkago.TopicConfig) (err error) {
+	answered := c.outside.Ask(ctx, "create topics")
+	defer func() { answered(err) }()
+	response, err := c.client.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: configs})
+	if err != nil {
+		return classify(err, "create topics")
+	}
+	for name, err := range response.Errors {
+		if err != nil && !errors.Is(err, kafkago.TopicAlreadyExists) {
+			return classify(err, "create topic "+name)
+		}
+	}
+	return nil
+}
+
 // Exists reports whether there is a topic of this name.
-func (c *Client) Exists(ctx context.Context, topic string) (bool, error) {
-	_, err := c.partitions(ctx, topic)
+func (c *Client) Exists(ctx context.Context, topic string) (exists bool, err error) {
+	answered := c.outside.Ask(ctx, "look for topic "+topic)
+	defer func() { answered(err) }()
+	_, err = c.describe(ctx, topic)
 	if errors.Is(err, kafkago.UnknownTopicOrPartition) {
 		return false, nil
 	}
@@ -111,7 +123,13 @@ func (c *Client) Exists(ctx context.Context, topic string) (bool, error) {
 
 // partitions is the number of partitions of a topic. A missing one is kafkago.UnknownTopicOrPartition, of class
 // Retry: a topic that was just created is missing for a moment on some brokers.
-func (c *Client) partitions(ctx context.Context, topic string) (int, error) {
+func (c *Client) partitions(ctx context.Context, topic string) (n int, err error) {
+	answered := c.outside.Ask(ctx, "describe topic "+topic)
+	defer func() { answered(err) }()
+	return c.describe(ctx, topic)
+}
+
+func (c *Client) describe(ctx context.Context, topic string) (int, error) {
 	what := "describe topic " + topic
 	response, err := c.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{topic}})
 	if err != nil {
@@ -130,7 +148,9 @@ func (c *Client) partitions(ctx context.Context, topic string) (int, error) {
 }
 
 // setting is the value of one setting of a topic.
-func (c *Client) setting(ctx context.Context, topic, name string) (string, error) {
+func (c *Client) setting(ctx context.Context, topic, name string) (_ string, err error) {
+	answered := c.outside.Ask(ctx, "read settings of topic "+topic)
+	defer func() { answered(err) }()
 	what := fmt.Sprintf("read setting %s of topic %s", name, topic)
 	response, err := c.client.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{Resources: []kafkago.DescribeConfigRequestResource{
 		{ResourceType: kafkago.ResourceTypeTopic, ResourceName: topic, ConfigNames: []string{name}},

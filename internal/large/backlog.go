@@ -9,6 +9,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/cli"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
 // backlogCommand is a streamer that finds a backlog.
@@ -63,7 +64,12 @@ func (c *backlogCommand) publish(ctx context.Context, r *run) error {
 				Key: events.Key(kilobytes{}.Key(i)), Op: events.Write, Version: version, Item: events.Item{Raw: smallItem(i)}, Source: "0/1",
 			}))
 		}
-		if err := put(ctx, records); err != nil {
+		err := fault.Do(ctx, nil, func(ctx context.Context) error {
+			err := put(ctx, records)
+			records = events.Rest(records, err)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

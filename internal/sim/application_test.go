@@ -9,6 +9,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
 // application is the live service: it writes, updates, deletes and re-creates rows, one change after the other, hot
@@ -138,7 +139,8 @@ func (a *application) publish(key string, op events.Op, item string) error {
 func (a *application) append(topic string, record events.Record) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	return a.broker.Publish(topic, a.plan.parts)(ctx, []events.Record{record})
+	publish, records := a.broker.Publish(topic, a.plan.parts), []events.Record{record}
+	return fault.Do(ctx, nil, func(ctx context.Context) error { return publish(ctx, records) })
 }
 
 // redirected is what an application does in the form none: it writes the new table, and a marker for a delete.

@@ -279,6 +279,6 @@ func (s *Search) record(ctx context.Context) error {
 
 func (s *Search) retrying(what string) func(error, time.Duration) {
 	return func(err error, wait time.Duration) {
-		s.Logger.Warn("will be tried again", "what", what, "wait", wait, "error", err)
+		fault.Retrying(s.Logger, what, err, wait)
 	}
 }

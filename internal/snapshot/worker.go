@@ -175,7 +175,11 @@ func (w *Worker) publish(ctx context.Context, segment int, page Page) error {
 		}
 	}
 	records := w.records(page.Rows, where)
-	return fault.Do(ctx, w.retrying("publish"), func(ctx context.Context) error { return w.Publish(ctx, records) })
+	return fault.Do(ctx, w.retrying("publish"), func(ctx context.Context) error {
+		err := w.Publish(ctx, records)
+		records = events.Rest(records, err)
+		return err
+	})
 }
 
 // records are those of the rows. They differ in nothing but key and value, and share the rest.
@@ -205,6 +209,6 @@ func (w *Worker) write(ctx context.Context, facts ...checkpoint.SegmentFact) err
 
 func (w *Worker) retrying(what string) func(error, time.Duration) {
 	return func(err error, wait time.Duration) {
-		w.Logger.Warn("will be tried again", "what", what, "wait", wait, "error", err)
+		fault.Retrying(w.Logger, what, err, wait)
 	}
 }
