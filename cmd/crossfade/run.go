@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
@@ -32,6 +33,8 @@ func (c *runCommand) Run(ctx context.Context, streams cli.Streams) error {
 type replayCommand struct {
 	cli.File
 	cli.Logging
+	NewTableUnused bool `help:"Your word: nothing but this migration has written the new table. No table shows whether that is so, and what the application deleted or updated there would be undone."`
+	DeletesMarked  bool `help:"With live.from: none, your word: the application has left a marker for every row that it deleted in the new table."`
 }
 
 // Run is called by the flags' parser.
@@ -40,7 +43,13 @@ func (c *replayCommand) Run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	return assembly.Replay(ctx, config, c.Logger(streams.Stderr))
+	err = assembly.Replay(ctx, config, assembly.ReplayOptions{
+		NewTableUnused: c.NewTableUnused, DeletesMarked: c.DeletesMarked, Logger: c.Logger(streams.Stderr),
+	})
+	if unsaid, ok := errors.AsType[*assembly.UnsaidError](err); ok {
+		return &cli.UsageError{Message: unsaid.Error()}
+	}
+	return err
 }
 
 // workerCommand is the workers in this same program, so that the demonstration needs no other.

@@ -186,7 +186,9 @@ func TestCreate(t *testing.T) {
 			_, err := Sweep(t.Context(), changed, SweepOptions{Logger: w.logger()})
 			return err
 		},
-		"replay": func() error { return Replay(t.Context(), changed, w.logger()) },
+		"replay": func() error {
+			return Replay(t.Context(), changed, ReplayOptions{NewTableUnused: true, Logger: w.logger()})
+		},
 	} {
 		err := use()
 		_, refused := errors.AsType[*ConfigChangedError](err)

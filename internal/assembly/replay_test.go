@@ -2,6 +2,8 @@ package assembly
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
 
@@ -42,7 +45,7 @@ func TestReplayWaitsForASweep(t *testing.T) {
 	w.tell(p, checkpoint.ControlEntry{Sweeping: &checkpoint.Sweeping{}})
 
 	began := time.Now()
-	require.NoError(t, Replay(t.Context(), c, w.logger()))
+	require.NoError(t, Replay(t.Context(), c, ReplayOptions{NewTableUnused: true, Logger: w.logger()}))
 	require.GreaterOrEqual(t, time.Since(began), c.Grace, "the sweep gets the grace to take notice")
 	state, err := p.state(t.Context())
 	require.NoError(t, err)
@@ -64,7 +67,7 @@ func TestReplayWaitsForASweep(t *testing.T) {
 		swept <- err
 	}()
 	require.Equal(t, "waiting: the replay that was announced: crossfade replay", <-said)
-	require.NoError(t, Replay(t.Context(), c, w.logger()))
+	require.NoError(t, Replay(t.Context(), c, ReplayOptions{NewTableUnused: true, Logger: w.logger()}))
 	require.NoError(t, <-swept)
 }
 
@@ -72,7 +75,88 @@ func TestReplayWaitsForASweep(t *testing.T) {
 func TestReplayIsRefusedWhereItWouldBringRowsBack(t *testing.T) {
 	w := newWorld(t)
 	c, p := moved(t, w, "live: {from: none}\n")
-	require.NoError(t, Replay(t.Context(), c, w.logger()), "nothing was swept")
+	require.NoError(t, Replay(t.Context(), c, ReplayOptions{DeletesMarked: true, Logger: w.logger()}), "nothing was swept")
 	w.tell(p, checkpoint.ControlEntry{Sweeping: &checkpoint.Sweeping{}})
-	require.ErrorContains(t, Replay(t.Context(), c, w.logger()), "would bring those rows back")
+	require.ErrorContains(t, Replay(t.Context(), c, ReplayOptions{DeletesMarked: true, Logger: w.logger()}), "would bring those rows back")
+}
+
+// update makes a call of the application on the new table: an UpdateItem with this expression.
+func (w *world) update(key, expression string) {
+	w.t.Helper()
+	w.call("UpdateItem", fmt.Sprintf(`{"TableName":"new","Key":{"pk":{"S":%q}},"UpdateExpression":%q}`, key, expression))
+}
+
+// Without the operator's word there is no replay: an update and a removal of the application leave no trace.
+func TestReplayIsRefusedWithoutTheOperatorsWord(t *testing.T) {
+	for from, flag := range map[string]string{"stream": "--new-table-unused", "app": "--new-table-unused", "none": "--deletes-marked"} {
+		t.Run(from, func(t *testing.T) {
+			w := newWorld(t)
+			c, p := moved(t, w, fmt.Sprintf("live: {from: %s}\n", from))
+			for _, o := range []ReplayOptions{{}, {DeletesMarked: from != "none"}} {
+				o.Logger = w.logger()
+				err := Replay(t.Context(), c, o)
+				require.ErrorContains(t, err, flag)
+				require.ErrorContains(t, err, "would come back")
+				unsaid, ok := errors.AsType[*UnsaidError](err)
+				require.True(t, ok)
+				require.EqualValues(t, from, unsaid.From)
+			}
+			state, err := p.state(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, state.Replays, "nothing is announced")
+			require.NoError(t, Replay(t.Context(), c, ReplayOptions{NewTableUnused: true, Logger: w.logger()}))
+		})
+	}
+}
+
+// The operator's word does not count where the table says otherwise.
+func TestReplayIsRefusedOnceTheApplicationWrites(t *testing.T) {
+	version := events.Version{Generation: 1, Class: events.Live, Position: events.PositionAt(5)}.String()
+	row := fmt.Sprintf(`{"pk":{"S":"row"},"x":{"S":"x"},"crossfade_version":{"S":%q}}`, version)
+	marker := fmt.Sprintf(`{"pk":{"S":"dead"},"crossfade_deleted":{"N":"1"},"crossfade_version":{"S":%q},"crossfade_shard":{"S":"s"}}`, version)
+	for name, c := range map[string]struct {
+		writes       func(*world)
+		keepExisting bool
+		refused      string
+	}{
+		"nothing":                     {func(*world) {}, false, ""},
+		"a row of its own":            {func(w *world) { w.putRaw("new", `{"pk":{"S":"own"}}`) }, false, `"own"`},
+		"a marker of its own":         {func(w *world) { w.putRaw("new", `{"pk":{"S":"own"},"crossfade_deleted":{"N":"1"}}`) }, false, `"own"`},
+		"an update of a marker":       {func(w *world) { w.update("dead", "SET x = pk") }, false, `"dead"`},
+		"a row that was kept":         {func(w *world) { w.putRaw("new", `{"pk":{"S":"own"}}`) }, true, ""},
+		"a marker, with kept rows":    {func(w *world) { w.update("dead", "SET x = pk") }, true, `"dead"`},
+		"an update, which is no fact": {func(w *world) { w.update("row", "SET x = pk") }, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			config := w.config("")
+			_, err := Create(t.Context(), config, CreateOptions{EnableStream: true, KeepExisting: c.keepExisting, Logger: w.logger()})
+			require.NoError(t, err)
+			w.putRaw("new", row)
+			w.putRaw("new", marker)
+			c.writes(w)
+			err = Replay(t.Context(), config, ReplayOptions{NewTableUnused: true, Logger: w.logger()})
+			if c.refused == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, "the application has written")
+			require.ErrorContains(t, err, c.refused)
+			require.Equal(t, fault.Fatal, fault.Of(err))
+		})
+	}
+}
+
+// What an applier has met counts too, although the item is gone by now.
+func TestReplayIsRefusedWhenAnApplierMetTheApplicationsItems(t *testing.T) {
+	w := newWorld(t)
+	c := w.config("")
+	end := w.begin(c)
+	w.putRaw("new", `{"pk":{"S":"a"},"v":{"S":"own"}}`)
+	w.write("a", "of the old table")
+	w.until("the applier has met it", func() bool { return w.status(c).Counts.AppOwned > 0 })
+	w.call("DeleteItem", `{"TableName":"new","Key":{"pk":{"S":"a"}}}`)
+	end()
+	err := Replay(t.Context(), c, ReplayOptions{NewTableUnused: true, Logger: w.logger()})
+	require.ErrorContains(t, err, "1 records met items of the new table that the application had written")
 }

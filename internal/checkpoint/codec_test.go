@@ -249,7 +249,7 @@ func TestControlEntriesComeBack(t *testing.T) {
 		case 1:
 			e.Closed = &Closed{Generation: 1, Ends: ends}
 		default:
-			e.Swept = &Swept{Removed: rapid.Int64().Draw(t, "removed"), Left: rapid.Int64().Draw(t, "left"), FallbackReadsOff: rapid.Bool().Draw(t, "off")}
+			e.Swept = &Swept{Removed: rapid.Int64().Draw(t, "removed"), Left: rapid.Int64().Draw(t, "left"), Updated: rapid.Int64().Draw(t, "updated"), FallbackReadsOff: rapid.Bool().Draw(t, "off")}
 		}
 		value, err := json.Marshal(e)
 		require.NoError(t, err)

@@ -66,6 +66,8 @@ type Sweeping struct{}
 type Swept struct {
 	Removed int64 `json:"removed"`
 	Left    int64 `json:"left"` // markers that the pass met and had to leave
+	// Updated is how many of Left have attributes of the application, which has updated them.
+	Updated int64 `json:"updated,omitempty"`
 	// FallbackReadsOff is the operator's word that nothing reads the old table any more.
 	FallbackReadsOff bool `json:"fallback_reads_off,omitempty"`
 }

@@ -100,9 +100,14 @@ func TestMarkersRemove(t *testing.T) {
 			default:
 				put(t, table, c.between)
 			}
-			removed, err := m.Remove(t.Context(), found[0])
+			was, err := m.Look(t.Context(), found[0])
 			require.NoError(t, err)
-			require.Equal(t, c.removed, removed)
+			require.Equal(t, c.removed, was == sweep.Same)
+			was, taken, err := m.Remove(t.Context(), found[0])
+			require.NoError(t, err)
+			require.Empty(t, taken)
+			require.Equal(t, c.removed, was == sweep.Same)
+			require.Equal(t, !c.removed, was == sweep.Changed)
 			if after := get(t, table, keyAt("a", 1)); c.after == "" {
 				require.Empty(t, after)
 			} else {
@@ -110,6 +115,69 @@ func TestMarkersRemove(t *testing.T) {
 			}
 			require.NotEmpty(t, get(t, table, keyAt("a", 2)), "no other row")
 		})
+	}
+}
+
+// An update by the application changes nothing that the removal's condition could name: neither the version nor the deleted-at.
+func TestAnUpdatedMarkerIsNoMarker(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]string{
+		"ours":              marker("a", version(5), ""),
+		"a tombstone":       marker("a", version(5), `,"cf:t":{"BOOL":true}`),
+		"the application's": `{"pk":{"S":"a"},"sk":{"N":"1"},"cf:d":{"N":"1700000000"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			table, _, _ := newTable(t, embedded.Options{})
+			put(t, table, before)
+			m := NewMarkers(table, schema, names)
+			found, _ := markersOf(t, m, 0, 1)
+			require.Len(t, found, 1)
+			must(t, table, "UpdateItem", `{"TableName":"orders","Key":`+string(keyAt("a", 1))+
+				`,"UpdateExpression":"SET x = :x","ExpressionAttributeValues":{":x":{"S":"of the application"}}}`)
+			updated := strings.TrimSuffix(before, "}") + `,"x":{"S":"of the application"}}`
+			require.JSONEq(t, updated, get(t, table, keyAt("a", 1)))
+
+			was, err := m.Look(t.Context(), found[0])
+			require.NoError(t, err)
+			require.Equal(t, sweep.Updated, was)
+			page, err := m.Scan(t.Context(), 0, 1, nil)
+			require.NoError(t, err)
+			require.Empty(t, page.Markers)
+			require.Equal(t, []events.Key{keyAt("a", 1)}, page.Updated)
+
+			// The window that no condition closes: the answer tells, and the item comes back as it was.
+			was, taken, err := m.Remove(t.Context(), found[0])
+			require.NoError(t, err)
+			require.Equal(t, sweep.Updated, was)
+			require.Empty(t, get(t, table, keyAt("a", 1)))
+			for range 2 { // the first answer may be lost
+				back, err := m.PutBack(t.Context(), found[0], taken)
+				require.NoError(t, err)
+				require.True(t, back)
+				require.JSONEq(t, updated, get(t, table, keyAt("a", 1)))
+			}
+
+			// What the application has written since is not overwritten.
+			whole := `{"pk":{"S":"a"},"sk":{"N":"1"},"x":{"S":"whole"}}`
+			put(t, table, whole)
+			back, err := m.PutBack(t.Context(), found[0], taken)
+			require.NoError(t, err)
+			require.False(t, back)
+			require.JSONEq(t, whole, get(t, table, keyAt("a", 1)))
+		})
+	}
+}
+
+// A removal whose answer does not say what was removed is not tried again: it would find nothing, and say nothing.
+func TestARemovalThatDoesNotSayWhatItRemovedEndsTheSweep(t *testing.T) {
+	t.Parallel()
+	table, _, _ := newTable(t, embedded.Options{})
+	m := NewMarkers(table, schema, names)
+	for _, answer := range []string{`{}`, `{"Attributes":{"pk":1}}`, `{`} {
+		_, _, err := m.removed(sweep.Marker{Key: keyAt("a", 1), Version: version(5)}, []byte(answer))
+		require.ErrorContains(t, err, "what it was is not known", answer)
+		require.Equal(t, fault.Fatal, fault.Of(err))
 	}
 }
 
@@ -127,10 +195,15 @@ func TestMarkersErrors(t *testing.T) {
 		_, err := m.Scan(t.Context(), 0, 1, nil)
 		require.Error(t, err, code)
 		require.Equal(t, class, fault.Of(err), "%v", err)
-		removed, err := m.Remove(t.Context(), found[0])
+		_, err = m.Look(t.Context(), found[0])
 		require.Error(t, err, code)
 		require.Equal(t, class, fault.Of(err), "%v", err)
-		require.False(t, removed)
+		_, _, err = m.Remove(t.Context(), found[0])
+		require.Error(t, err, code)
+		require.Equal(t, class, fault.Of(err), "%v", err)
+		_, err = m.PutBack(t.Context(), found[0], []byte(marker("a", version(5), "")))
+		require.Error(t, err, code)
+		require.Equal(t, class, fault.Of(err), "%v", err)
 	}
 	f.set(nil)
 	require.NotEmpty(t, get(t, table, keyAt("a", 1)))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,6 +34,18 @@ func (a Attributes) version(item events.Item) (events.Version, error) {
 // deleted is the text of an item's deleted-at number; empty when the item is no marker.
 func (a Attributes) deleted(item events.Item) string {
 	return typedText(item.Attribute(a.Deleted), "N")
+}
+
+// foreign reports whether an item has attributes that are neither its key nor ours: an item with a marker's attributes that the
+// application has updated is no marker.
+func (a Attributes) foreign(item events.Item, schema events.KeySchema) bool {
+	return slices.ContainsFunc(item.Attributes, func(i events.Attribute) bool {
+		switch i.Name {
+		case a.Version, a.Deleted, a.Shard, a.Tombstone:
+			return false
+		}
+		return !slices.ContainsFunc(schema, func(k events.KeyAttribute) bool { return k.Name == i.Name })
+	})
 }
 
 // Form is how the new table carries the order.

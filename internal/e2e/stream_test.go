@@ -60,9 +60,11 @@ func TestStream(t *testing.T) {
 // replay sets all committed offsets back to the start and applies everything again: the counts tell that not one
 // item changed.
 func replay(t *testing.T, w *world) {
-	require.Error(t, assembly.Replay(t.Context(), w.config, w.logger), "a streamer runs")
+	unused := assembly.ReplayOptions{NewTableUnused: true, Logger: w.logger}
+	require.Error(t, assembly.Replay(t.Context(), w.config, unused), "a streamer runs")
 	w.stopAll()
-	require.NoError(t, assembly.Replay(t.Context(), w.config, w.logger))
+	require.ErrorContains(t, assembly.Replay(t.Context(), w.config, assembly.ReplayOptions{Logger: w.logger}), "--new-table-unused")
+	require.NoError(t, assembly.Replay(t.Context(), w.config, unused))
 	w.start("streamer", 2)
 	w.quiet(8 * time.Minute)
 	s := w.status()

@@ -99,7 +99,7 @@ func (p *process) run(ctx context.Context, w *world) (err error) {
 	case restarter, forcer:
 		_, err = assembly.Restart(ctx, w.config, assembly.RestartOptions{Force: p.role == forcer, Logger: logger})
 	case replayer:
-		err = assembly.Replay(ctx, w.config, logger)
+		err = assembly.Replay(ctx, w.config, assembly.ReplayOptions{NewTableUnused: true, Logger: logger})
 	}
 	return err
 }

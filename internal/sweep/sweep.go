@@ -7,13 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
@@ -60,10 +57,14 @@ type Summary struct {
 	Changed    int64 // no longer this marker when their turn came: written again meanwhile
 	Tombstones int64 // left, because fallback reads may still be on
 	OldShards  int64 // left, because no fact knows the shard that they came from
+	Updated    int64 // left, because the application has updated them: they have attributes of its own
+	// PutBack is how many of Updated were removed in the moment after they had been looked at, and put back as they were.
+	PutBack     int64
+	UpdatedKeys []events.Key // the first few of Updated
 }
 
 // Left is how many markers the pass met and did not remove, beside those that were written again.
-func (s Summary) Left() int64 { return s.Tombstones + s.OldShards }
+func (s Summary) Left() int64 { return s.Tombstones + s.OldShards + s.Updated }
 
 // Sweep is one pass over the new table.
 type Sweep struct {
@@ -109,6 +110,9 @@ func (s *Sweep) Run(ctx context.Context) (Summary, error) {
 			}
 			after = page.Last
 			s.progress.Found += int64(len(page.Markers))
+			for _, key := range page.Updated {
+				s.updated(key)
+			}
 			s.show()
 			window = s.collect(window, page.Markers)
 			if len(window) >= s.Window {
@@ -155,13 +159,15 @@ func (s *Sweep) window(ctx context.Context, markers []Marker) (young []Marker, e
 	if err != nil {
 		return nil, err
 	}
+	wait := graces{of: 1}
 	if len(young) > len(markers) {
+		wait.of++ // one for guard b, and one for guard c
 		// Guard b, first half, for all of them.
 		all := Window{Markers: append(markers, young...)}
 		if err := s.await(ctx, all.Unmet); err != nil {
 			return nil, err
 		}
-		if err := s.grace(ctx, len(all.Markers)); err != nil {
+		if err := s.grace(ctx, wait.next(), len(all.Markers)); err != nil {
 			return nil, err
 		}
 		if markers, young, err = s.byAge(ctx, all.Markers); err != nil {
@@ -184,7 +190,7 @@ func (s *Sweep) window(ctx context.Context, markers []Marker) (young []Marker, e
 		if err := s.await(ctx, unmet); err != nil {
 			return nil, err
 		}
-		if err := s.grace(ctx, len(markers)); err != nil { // guard c
+		if err := s.grace(ctx, wait.next(), len(markers)); err != nil { // guard c
 			return nil, err
 		}
 		if err := s.unchanged(ctx); err != nil {
@@ -250,13 +256,33 @@ func (s *Sweep) shards(ctx context.Context) (generation uint32, facts Settled, e
 	return generation, s.Facts.Shards(generation), nil
 }
 
+// graces counts those that a window waits for.
+type graces struct{ n, of int }
+
+// next is the one that begins now. There is one more than was thought when something was on its way once more.
+func (g *graces) next() graces {
+	g.n++
+	g.of = max(g.of, g.n)
+	return *g
+}
+
+// ends says when this one ends, begun now, and when the last one does if nothing else has to be waited for.
+func (g graces) ends(now time.Time, grace time.Duration) string {
+	at := func(n int) string { return now.Add(time.Duration(n) * grace).Format(time.TimeOnly) }
+	text := fmt.Sprintf("grace %d of %d (%s each), ends at about %s", g.n, g.of, grace, at(1))
+	if left := g.of - g.n; left > 0 {
+		text += ", the last one at about " + at(1+left) + " at the earliest"
+	}
+	return text
+}
+
 // grace waits for the grace. What the facts said before it has settled then.
-func (s *Sweep) grace(ctx context.Context, markers int) error {
+func (s *Sweep) grace(ctx context.Context, which graces, markers int) error {
 	_, facts, err := s.shards(ctx)
 	if err != nil {
 		return err
 	}
-	s.say(fmt.Sprintf("waiting: the grace of %s, for %d markers", s.Grace, markers))
+	s.say(fmt.Sprintf("waiting: %s, for %d markers", which.ends(time.Now(), s.Grace), markers))
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -351,54 +377,13 @@ func (s *Sweep) unchanged(ctx context.Context) error {
 	return nil
 }
 
-// remove removes markers, and looks at the control log often enough for whoever counts on that (checkpoint.Replay):
-// what is removed, is removed within a part of the grace after a look.
-func (s *Sweep) remove(ctx context.Context, markers []Marker) error {
-	var removed, changed atomic.Int64
-	var look sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(s.Workers)
-	for _, m := range markers {
-		group.Go(func() error {
-			return fault.Do(ctx, s.retrying("remove a marker"), func(ctx context.Context) error {
-				if err := s.lookAgain(ctx, &look); err != nil {
-					return err
-				}
-				ok, err := s.Markers.Remove(ctx, m)
-				if err != nil {
-					return err
-				}
-				if ok {
-					removed.Add(1)
-				} else {
-					changed.Add(1)
-				}
-				return nil
-			})
-		})
-	}
-	err := group.Wait()
-	s.summary.Removed += removed.Load()
-	s.summary.Changed += changed.Load()
-	return err
-}
-
-func (s *Sweep) lookAgain(ctx context.Context, look *sync.Mutex) error {
-	look.Lock()
-	defer look.Unlock()
-	if time.Since(s.looked) < s.Grace/4 {
-		return nil
-	}
-	return s.unchanged(ctx)
-}
-
 // record appends what was done to the migration's history.
 func (s *Sweep) record(ctx context.Context) error {
 	if !s.begun {
 		return nil
 	}
 	return s.tell(ctx, checkpoint.ControlEntry{Swept: &checkpoint.Swept{
-		Removed: s.summary.Removed, Left: s.summary.Left(), FallbackReadsOff: s.FallbackReadsOff,
+		Removed: s.summary.Removed, Left: s.summary.Left(), Updated: s.summary.Updated, FallbackReadsOff: s.FallbackReadsOff,
 	}}, func() {})
 }
 

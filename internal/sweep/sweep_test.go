@@ -60,11 +60,24 @@ type newTable struct {
 	mu       sync.Mutex
 	markers  []Marker
 	replaced map[string]bool // no longer a marker when its turn comes
+	updated  map[string]when // by the application
+	back     []string        // put back
+	again    bool            // the application writes a row again before it can be put back
 	began    func() bool     // the control log says that markers go
 	removed  []string
 	times    []time.Time
 	fails    int
 }
+
+// when the application updates a marker.
+type when uint8
+
+const (
+	never when = iota
+	beforeScan
+	beforeLook
+	beforeRemoval
+)
 
 func (n *newTable) Scan(_ context.Context, segment, _ int, after []byte) (Page, error) {
 	if segment > 0 {
@@ -78,29 +91,72 @@ func (n *newTable) Scan(_ context.Context, segment, _ int, after []byte) (Page, 
 		}
 	}
 	to := min(from+3, len(n.markers))
-	page := Page{Markers: n.markers[from:to]}
+	page := Page{}
+	for _, m := range n.markers[from:to] {
+		if n.updated[string(m.Key)] == beforeScan {
+			page.Updated = append(page.Updated, m.Key)
+		} else {
+			page.Markers = append(page.Markers, m)
+		}
+	}
 	if to < len(n.markers) {
 		page.Last = []byte(strconv.Itoa(to))
 	}
 	return page, nil
 }
 
-func (n *newTable) Remove(_ context.Context, m Marker) (bool, error) {
+func (n *newTable) Look(_ context.Context, m Marker) (State, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.replaced[string(m.Key)]:
+		return Changed, nil
+	case n.updated[string(m.Key)] == beforeLook:
+		return Updated, nil
+	}
+	return Same, nil
+}
+
+func (n *newTable) Remove(_ context.Context, m Marker) (State, []byte, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.fails > 0 {
 		n.fails--
-		return false, &fault.Error{Class: fault.Retry, Reason: "throttled", What: "delete", Err: errors.New("slow down")}
+		return Changed, nil, slow("delete")
 	}
 	if n.replaced[string(m.Key)] {
-		return false, nil
+		return Changed, nil, nil
 	}
 	if !n.began() {
-		return false, errors.New("removed before the control log said so")
+		return Changed, nil, errors.New("removed before the control log said so")
 	}
 	n.removed = append(n.removed, string(m.Key))
 	n.times = append(n.times, time.Now())
+	if n.updated[string(m.Key)] == beforeRemoval {
+		return Updated, []byte("all of " + m.Key), nil
+	}
+	return Same, nil, nil
+}
+
+func (n *newTable) PutBack(_ context.Context, m Marker, taken []byte) (bool, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.fails > 0 {
+		n.fails--
+		return false, slow("put")
+	}
+	if string(taken) != "all of "+string(m.Key) {
+		return false, fmt.Errorf("put back as %q", taken)
+	}
+	if n.again {
+		return false, nil
+	}
+	n.back = append(n.back, string(m.Key))
 	return true, nil
+}
+
+func slow(what string) error {
+	return &fault.Error{Class: fault.Retry, Reason: "throttled", What: what, Err: errors.New("slow down")}
 }
 
 // stage is a migration whose guards a test opens.
@@ -116,7 +172,7 @@ type stage struct {
 
 func newStage(t *testing.T, markers ...Marker) *stage {
 	s := &stage{
-		table: &newTable{markers: markers, replaced: map[string]bool{}}, control: &checkpointtest.Log{}, facts: &checkpointtest.Log{},
+		table: &newTable{markers: markers, replaced: map[string]bool{}, updated: map[string]when{}}, control: &checkpointtest.Log{}, facts: &checkpointtest.Log{},
 		ends: map[int]int64{0: 5}, committed: map[int]int64{0: 5},
 	}
 	s.append(t, checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 1}})
@@ -244,7 +300,7 @@ func TestSweepWaits(t *testing.T) {
 			require.GreaterOrEqual(t, at.Sub(opened), time.Minute)
 		}
 		text := strings.Join(s.said, "\n")
-		for _, want := range []string{"snapshot to be read and closed", "2 records of the live topic", "shard s to be published up to", "the grace of 1m0s, for 10 markers", "removing 10 markers"} {
+		for _, want := range []string{"snapshot to be read and closed", "2 records of the live topic", "shard s to be published up to", "waiting: grace 1 of 2 (1m0s each), ends at about ", "waiting: grace 2 of 2 (1m0s each), ends at about ", "for 10 markers", "removing 10 markers"} {
 			require.Contains(t, text, want)
 		}
 		state, err := checkpoint.NewControl(s.control, "reader").Refresh(t.Context())

@@ -1,0 +1,78 @@
+package dynamodb
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+)
+
+// touchedSegments is how many segments of the new table are searched at the same time.
+const touchedSegments = 16
+
+// errFound ends a search.
+var errFound = errors.New("found")
+
+// FindTouched looks for an item that shows that the application has written this table: a marker with attributes of the application,
+// and, if unversioned is set, an item without a version. That none is found says nothing: an update of a row and a removal leave no
+// trace. It may read the whole table. Retries are made inside.
+func (t *Table) FindTouched(ctx context.Context, names Attributes, schema events.KeySchema, unversioned bool) (key events.Key, found bool, err error) {
+	filter := []byte(`,"FilterExpression":"attribute_exists(#d)","ExpressionAttributeNames":{"#d":`)
+	if unversioned {
+		filter = append(quote([]byte(`,"FilterExpression":"attribute_exists(#d) OR attribute_not_exists(#v)","ExpressionAttributeNames":{"#v":`), names.Version), `,"#d":`...)
+	}
+	filter = append(quote(filter, names.Deleted), '}')
+	keys := make(chan events.Key, touchedSegments)
+	group, ctx := errgroup.WithContext(ctx)
+	for segment := range touchedSegments {
+		group.Go(func() error {
+			decoder := events.NewDecoder(schema)
+			for after, first := []byte(nil), true; first || after != nil; first = false {
+				var page scanPage
+				err := fault.Do(ctx, nil, func(ctx context.Context) (err error) {
+					page, err = t.scan(ctx, scanRequest{segment: segment, total: touchedSegments, after: after, extra: filter})
+					return err
+				})
+				if err != nil {
+					return err
+				}
+				for _, raw := range page.items {
+					key, touched, err := names.touched(decoder, raw, schema, unversioned)
+					if err != nil {
+						return err
+					}
+					if touched {
+						keys <- key
+						return errFound
+					}
+				}
+				after = page.last
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil && !errors.Is(err, errFound) {
+		return "", false, err
+	}
+	select {
+	case key := <-keys:
+		return key, true, nil
+	default:
+		return "", false, nil
+	}
+}
+
+// touched reports whether an item shows that the application has written it.
+func (a Attributes) touched(decoder *events.Decoder, raw []byte, schema events.KeySchema, unversioned bool) (key events.Key, touched bool, err error) {
+	item, err := decoder.Item(raw)
+	if err != nil {
+		return "", false, err
+	}
+	if key, err = schema.Key(item); err != nil {
+		return "", false, err
+	}
+	return key, unversioned && item.Attribute(a.Version) == nil || item.Attribute(a.Deleted) != nil && a.foreign(item, schema), nil
+}
