@@ -164,7 +164,7 @@ func TestReplayBeginsAnEpoch(t *testing.T) {
 	w.applies(c, p)
 	before := w.status(c).Counts
 	require.EqualValues(t, 5, before.Total())
-	require.NoError(t, Replay(t.Context(), c, w.logger()))
+	require.NoError(t, Replay(t.Context(), c, ReplayOptions{NewTableUnused: true, Logger: w.logger()}))
 	require.EqualValues(t, 5, w.status(c).SnapshotLag, "nothing counts as applied in the new epoch")
 	w.applies(c, p)
 	after := w.status(c).Counts

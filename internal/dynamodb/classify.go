@@ -13,7 +13,8 @@ import (
 )
 
 // classify decides, once, what an error of the wire client or of the SDK means. what says what was tried, with the names that
-// matter.
+// matter. About answers that are not DynamoDB's, and those that refuse the credentials or the clock, a guard has decided
+// before: their meaning depends on what came before them.
 func classify(err error, what string) error {
 	if err == nil {
 		return nil
@@ -21,10 +22,12 @@ func classify(err error, what string) error {
 	if _, done := errors.AsType[*fault.Error](err); done {
 		return err
 	}
+	if v, judged := errors.AsType[*verdict](err); judged {
+		return &fault.Error{Class: v.class, Throttle: v.throttle, Reason: v.reason, What: what, Advice: v.advice, Err: v.err}
+	}
 	answer, ok := answerOf(err)
 	if !ok {
-		// No answer: the network, a deadline, a lost answer, credentials that could not be had just now. The call
-		// may have been carried out; doing it again is harmless.
+		// No answer: the network, a deadline, a lost answer. The call may have been carried out; doing it again is harmless.
 		return &fault.Error{Class: fault.Retry, Reason: "no-answer", What: what, Err: err}
 	}
 	e := &fault.Error{Class: fault.Fatal, Reason: answer.code, What: what, Err: err}
@@ -32,15 +35,13 @@ func classify(err error, what string) error {
 	case "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "LimitExceededException", "Throttling":
 		e.Class, e.Throttle = fault.Retry, throttleOf(answer.reasons)
 	case "InternalServerError", "InternalFailure", "ServiceUnavailable", "TransactionConflictException", "TransactionInProgressException",
-		"ResourceInUseException", "ReplicatedWriteConflictException", "RequestTimeout", "RequestTimeoutException",
-		"ExpiredTokenException", "ExpiredToken", "RequestExpired", "SignatureDoesNotMatch", "InvalidSignatureException":
-		// Credentials that have run out are fetched anew; a signature is refused while clocks differ.
+		"ResourceInUseException", "ReplicatedWriteConflictException", "RequestTimeout", "RequestTimeoutException":
 		e.Class = fault.Retry
 	case "ItemCollectionSizeLimitExceededException", "ValidationException", "ValidationError", "SerializationException":
 		e.Class, e.Err = fault.Record, invalid(answer)
 	case "ResourceNotFoundException":
 		e.Advice = "check the table's name, region and account in the configuration"
-	case "AccessDeniedException", "AccessDenied", "UnrecognizedClientException", "MissingAuthenticationTokenException":
+	case "AccessDeniedException", "AccessDenied", "MissingAuthenticationTokenException", "IncompleteSignatureException", "IncompleteSignature":
 		e.Advice = "check the credentials and their permissions"
 	default:
 		if answer.status >= 500 {
@@ -62,6 +63,9 @@ func unanswered(err error, what string) error {
 
 // answerOf finds what the service answered, whichever client asked.
 func answerOf(err error) (*answerError, bool) {
+	if _, judged := errors.AsType[*verdict](err); judged {
+		return nil, false // nothing that it holds is a word about the request
+	}
 	if own, ok := errors.AsType[*answerError](err); ok {
 		return own, true
 	}
@@ -108,6 +112,8 @@ func throttleOf(reasons []string) fault.Throttle {
 func invalid(answer *answerError) *events.Invalid {
 	reason := events.Refused
 	switch message := answer.message; {
+	case strings.Contains(message, "secondary index key") || strings.Contains(message, "Index Key") || strings.Contains(message, "IndexName"):
+		// The key of an index of the new table, such as an empty text, and not the row's own.
 	case strings.Contains(message, "Item size") || strings.Contains(message, "size has exceeded") || answer.code == "ItemCollectionSizeLimitExceededException":
 		reason = events.TooLarge
 	case strings.Contains(message, "key element does not match") || strings.Contains(message, "Type mismatch for key") ||

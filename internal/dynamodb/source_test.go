@@ -144,8 +144,16 @@ func TestScanSegmentsAndPages(t *testing.T) {
 
 // answering answers every call with 200 and this body.
 func answering(body string) roundTrip {
-	return func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}, nil
+	return func(*http.Request) (*http.Response, error) { return answered(http.StatusOK, itsJSON, body), nil }
+}
+
+// itsJSON is the type of DynamoDB's answers.
+const itsJSON = "application/x-amz-json-1.0"
+
+func answered(status int, contentType, body string) *http.Response {
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {contentType}},
+		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
 	}
 }
 

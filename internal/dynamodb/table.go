@@ -53,6 +53,47 @@ type Table struct {
 // Open loads the configuration and the credentials' source. It asks nothing of the table yet.
 func Open(ctx context.Context, o Options) (*Table, error) {
 	what := "load the AWS configuration for table " + o.Table
+	loaded, err := o.load(ctx)
+	if err != nil {
+		return nil, &fault.Error{Class: fault.Fatal, Reason: "aws-config", What: what, Err: err}
+	}
+	if loaded.Region == "" {
+		return nil, &fault.Error{Class: fault.Fatal, Reason: "aws-config", What: what + ": no region", Advice: "set region in the configuration or AWS_REGION"}
+	}
+	chain := &chain{provider: loaded.Credentials, profile: o.Profile, load: func(ctx context.Context) (aws.CredentialsProvider, error) {
+		again, err := o.load(ctx)
+		return again.Credentials, err
+	}}
+	loaded.Credentials = chain
+	transport := o.Transport
+	if configured, ok := loaded.HTTPClient.(*awshttp.BuildableClient); transport == nil && ok {
+		transport = configured.GetTransport() // with what the environment says of certificates
+	} else if transport == nil {
+		return nil, &fault.Error{Class: fault.Fatal, Reason: "aws-config", What: fmt.Sprintf("%s: an HTTP client of type %T", what, loaded.HTTPClient)}
+	}
+	guard := newGuard(chain)
+	loaded.HTTPClient = sdkClient{guard, transport}
+	if o.Endpoint != "" {
+		loaded.BaseEndpoint = &o.Endpoint
+	}
+	where := o.Table + " at " + cmp.Or(o.Endpoint, "DynamoDB in "+loaded.Region)
+	t := &Table{
+		name: o.Table, where: where, timeout: cmp.Or(o.Timeout, 10*time.Second), local: o.Endpoint != "",
+		sdk: sdk.NewFromConfig(loaded, func(s *sdk.Options) {
+			// DynamoDB Local sends no checksum with its refusals, and the SDK warns of each of them.
+			s.DisableValidateResponseChecksum = o.Endpoint != ""
+		}),
+		streams: dynamodbstreams.NewFromConfig(loaded),
+		outside: fault.NewDependency(o.Logger, cmp.Or(o.Called, "table "+o.Table), where),
+	}
+	if t.wire, err = newWire(ctx, loaded, transport, guard, o.Endpoint, t.timeout, t.outside); err != nil {
+		return nil, &fault.Error{Class: fault.Fatal, Reason: "aws-config", What: what, Err: err, Advice: "check the endpoint and the region in the configuration"}
+	}
+	return t, nil
+}
+
+// load loads the configuration, and with it whatever the credentials come from, anew.
+func (o Options) load(ctx context.Context) (aws.Config, error) {
 	connections := cmp.Or(o.MaxConnections, 64)
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*connections, connections
@@ -70,39 +111,12 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	}
 	loaded, err := config.LoadDefaultConfig(ctx, loaders...)
 	if err != nil {
-		return nil, &fault.Error{Class: fault.Fatal, Reason: "aws-config", What: what, Err: err}
-	}
-	if loaded.Region == "" {
-		return nil, &fault.Error{Class: fault.Fatal, Reason: "aws-config", What: what + ": no region", Advice: "set region in the configuration or AWS_REGION"}
+		return loaded, err
 	}
 	if o.RoleARN != "" {
 		loaded.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(loaded), o.RoleARN))
 	}
-	transport := o.Transport
-	if transport != nil {
-		loaded.HTTPClient = &http.Client{Transport: transport}
-	} else if configured, ok := loaded.HTTPClient.(*awshttp.BuildableClient); ok {
-		transport = configured.GetTransport() // with what the environment says of certificates
-	} else {
-		return nil, &fault.Error{Class: fault.Fatal, Reason: "aws-config", What: fmt.Sprintf("%s: an HTTP client of type %T", what, loaded.HTTPClient)}
-	}
-	if o.Endpoint != "" {
-		loaded.BaseEndpoint = &o.Endpoint
-	}
-	where := o.Table + " at " + cmp.Or(o.Endpoint, "DynamoDB in "+loaded.Region)
-	t := &Table{
-		name: o.Table, where: where, timeout: cmp.Or(o.Timeout, 10*time.Second), local: o.Endpoint != "",
-		sdk: sdk.NewFromConfig(loaded, func(s *sdk.Options) {
-			// DynamoDB Local sends no checksum with its refusals, and the SDK warns of each of them.
-			s.DisableValidateResponseChecksum = o.Endpoint != ""
-		}),
-		streams: dynamodbstreams.NewFromConfig(loaded),
-		outside: fault.NewDependency(o.Logger, cmp.Or(o.Called, "table "+o.Table), where),
-	}
-	if t.wire, err = newWire(ctx, loaded, transport, o.Endpoint, t.timeout, t.outside); err != nil {
-		return nil, &fault.Error{Class: fault.Fatal, Reason: "aws-config", What: what, Err: err, Advice: "check the endpoint and the region in the configuration"}
-	}
-	return t, nil
+	return loaded, nil
 }
 
 // Close ends the lines about the table; what it has asked for goes on.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -268,7 +267,7 @@ func TestPresentWithoutTheStoredItem(t *testing.T) {
 	require.Equal(t, []apply.Result{{Outcome: apply.Present}}, NewTarget(inserted, schema, names, Versioned).Insert(t.Context(), []events.Event{row}))
 	refused := open(t, "orders", roundTrip(func(*http.Request) (*http.Response, error) {
 		body := `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"The conditional request failed"}`
-		return &http.Response{StatusCode: http.StatusBadRequest, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}, nil
+		return answered(http.StatusBadRequest, itsJSON, body), nil
 	}))
 	require.Equal(t, apply.Result{Outcome: apply.Present}, NewTarget(refused, schema, names, Versioned).Put(t.Context(), row))
 }

@@ -28,6 +28,7 @@ const maxAnswer = 64 << 20
 type wire struct {
 	http        http.RoundTripper
 	credentials aws.CredentialsProvider
+	guard       *guard
 	timeout     time.Duration
 	table       service // DynamoDB
 	streams     service // DynamoDB Streams
@@ -54,7 +55,7 @@ func newService(ctx context.Context, endpoint, region string) (service, error) {
 }
 
 func newWire(
-	ctx context.Context, c aws.Config, transport http.RoundTripper, endpoint string, timeout time.Duration, outside *fault.Dependency,
+	ctx context.Context, c aws.Config, transport http.RoundTripper, guard *guard, endpoint string, timeout time.Duration, outside *fault.Dependency,
 ) (*wire, error) {
 	atTable, atStreams := endpoint, endpoint
 	if endpoint == "" {
@@ -68,7 +69,7 @@ func newWire(
 		}
 		atTable, atStreams = table.URI.String(), streams.URI.String()
 	}
-	w := &wire{http: transport, credentials: c.Credentials, timeout: timeout, outside: outside}
+	w := &wire{http: transport, credentials: c.Credentials, guard: guard, timeout: timeout, outside: outside}
 	var err1, err2 error
 	w.table, err1 = newService(ctx, atTable, c.Region)
 	w.streams, err2 = newService(ctx, atStreams, c.Region)
@@ -80,6 +81,7 @@ type answerError struct {
 	code    string // without the namespace
 	message string
 	status  int
+	typed   bool     // the answer names the error's type
 	reasons []string // of throttling
 	item    []byte   // the stored item, where a condition failed and was asked for
 }
@@ -100,7 +102,7 @@ func (w *wire) call(ctx context.Context, target string, body []byte) (_ []byte, 
 	}
 	credentials, err := w.credentials.Retrieve(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("credentials: %w", err)
+		return nil, err
 	}
 	request := to.post.WithContext(ctx)
 	request.Header = to.signer.header(target, body, credentials, time.Now())
@@ -111,34 +113,50 @@ func (w *wire) call(ctx context.Context, target string, body []byte) (_ []byte, 
 	// No redirect is followed, nor any cookie kept: a client has nothing to do here.
 	response, err := w.http.RoundTrip(request)
 	if err != nil {
+		return nil, w.guard.unanswered(request, body, err)
+	}
+	answer, err := whole(response)
+	if err != nil && marked(response.Header) {
 		return nil, err
 	}
-	return read(response)
+	failure := failureOf(response, answer)
+	if err := w.guard.judge(request, body, response, answer, failure); err != nil {
+		return nil, err
+	}
+	if failure != nil {
+		return nil, failure
+	}
+	return answer, nil
 }
 
-// read returns the whole answer, verified, or the error that it carries.
-func read(response *http.Response) ([]byte, error) {
+// whole returns the whole answer, verified; or what there is of it, and why it is not that.
+func whole(response *http.Response) ([]byte, error) {
 	defer response.Body.Close() //nolint:errcheck // the answer has been read or given up
 	buffer := bytes.NewBuffer(make([]byte, 0, max(512, min(response.ContentLength+bytes.MinRead, maxAnswer))))
 	if _, err := buffer.ReadFrom(io.LimitReader(response.Body, maxAnswer+1)); err != nil {
-		return nil, fmt.Errorf("read answer: %w", err)
+		return buffer.Bytes(), fmt.Errorf("read answer: %w", err)
 	}
 	answer := buffer.Bytes()
 	if len(answer) > maxAnswer {
-		return nil, &answerError{code: "AnswerTooLarge", message: fmt.Sprintf("over %d bytes", maxAnswer), status: response.StatusCode}
+		return answer, &answerError{code: "AnswerTooLarge", message: fmt.Sprintf("over %d bytes", maxAnswer), status: response.StatusCode}
 	}
 	if want := response.Header.Get("X-Amz-Crc32"); want != "" {
 		if n, err := strconv.ParseUint(want, 10, 32); err != nil || uint32(n) != crc32.ChecksumIEEE(answer) {
-			return nil, fmt.Errorf("answer of %d bytes does not have the checksum %s", len(answer), want)
+			return answer, fmt.Errorf("answer of %d bytes does not have the checksum %s", len(answer), want)
 		}
 	}
-	if response.StatusCode == http.StatusOK {
-		return answer, nil
-	}
-	return nil, parseError(answer, response.StatusCode)
+	return answer, nil
 }
 
-func parseError(answer []byte, status int) error {
+// failureOf is the error that an answer carries, nil if it is a good one.
+func failureOf(response *http.Response, answer []byte) *answerError {
+	if response.StatusCode == http.StatusOK {
+		return nil
+	}
+	return parseError(answer, response.StatusCode)
+}
+
+func parseError(answer []byte, status int) *answerError {
 	var body struct {
 		Type              string `json:"__type"`
 		Message           string `json:"message"` // any case
@@ -147,10 +165,10 @@ func parseError(answer []byte, status int) error {
 			Reason string `json:"reason"`
 		}
 	}
-	if err := json.Unmarshal(answer, &body); err != nil {
-		return &answerError{code: "HTTP" + strconv.Itoa(status), message: string(answer[:min(len(answer), 200)]), status: status}
+	if err := json.Unmarshal(answer, &body); err != nil || body.Type == "" {
+		return &answerError{code: "HTTP" + strconv.Itoa(status), message: firstWords(answer), status: status}
 	}
-	e := &answerError{code: body.Type[strings.LastIndexByte(body.Type, '#')+1:], message: body.Message, status: status, item: body.Item}
+	e := &answerError{code: body.Type[strings.LastIndexByte(body.Type, '#')+1:], message: body.Message, status: status, typed: true, item: body.Item}
 	for _, r := range body.ThrottlingReasons {
 		e.reasons = append(e.reasons, r.Reason)
 	}
