@@ -137,6 +137,39 @@ func TestAGapStopsItsPartitionOnly(t *testing.T) {
 	})
 }
 
+// A record that the dlq refuses for good stops its partition; what is behind it is not committed, and the others go on.
+func TestARecordThatTheDLQRefusesStopsItsPartitionOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		bad := change("a", 1, "v")
+		bad.Key = []byte("no key")
+		w.append(liveAt(0), bad)
+		w.append(liveAt(0), change("b", 2, "v"))
+		w.append(liveAt(1), change("c", 3, "v"))
+		w.letterFault = func(context.Context, events.Record) error {
+			return &fault.Error{Class: fault.Record, What: "append to the dlq", Err: errors.New("too large")}
+		}
+		stopped := map[events.TopicPartition]string{}
+		c := w.config()
+		c.Gap = func(_ context.Context, id events.TopicPartition, at Progress, what string) error {
+			require.Zero(t, at.Offset)
+			stopped[id] = what
+			return nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- New(c).Run(ctx, w.assigned(), w.commit) }()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Len(t, stopped, 1)
+		require.Contains(t, stopped[liveAt(0)], "the dlq refuses record orders.live/0@0")
+		require.Zero(t, w.progress[liveAt(0)].Offset, "nothing is committed past it")
+		require.Equal(t, int64(1), w.progress[liveAt(1)].Offset, "the others go on")
+		cancel()
+		require.NoError(t, <-ended)
+	})
+}
+
 // Only the end of the context makes an ended worker a success.
 func TestCanceledErrorOfAnotherIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

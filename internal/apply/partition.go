@@ -77,6 +77,7 @@ type partition struct {
 	room      *sync.Cond // frontier.Pending fell
 	progress  Progress   // what may be committed
 	committed int64      // offset last committed
+	halted    error      // why no more of it is fetched; nil while it goes on
 }
 
 func newPartition(id events.TopicPartition, start Progress, b *budget) *partition {
@@ -116,13 +117,25 @@ func (p *partition) done(t *ticket, f fate) {
 	}
 }
 
-// waitRoom blocks while too many records are pending, until stopped reports true; wake makes it look again.
-func (p *partition) waitRoom(stopped func() bool) {
+// waitRoom blocks while too many records are pending, until stopped reports true; wake makes it look again. It returns why
+// the partition has been halted, if it has.
+func (p *partition) waitRoom(stopped func() bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.frontier.Pending() >= maxPending && !stopped() {
+	for p.frontier.Pending() >= maxPending && p.halted == nil && !stopped() {
 		p.room.Wait()
 	}
+	return p.halted
+}
+
+// halt ends the fetching of this partition; the first reason counts.
+func (p *partition) halt(why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.halted == nil {
+		p.halted = why
+	}
+	p.room.Broadcast()
 }
 
 func (p *partition) wake() {

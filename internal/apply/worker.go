@@ -32,8 +32,8 @@ type Config struct {
 	Rules      Rules
 	Schema     events.KeySchema
 	Watch      Watch
-	// Gap makes it known that a partition has lost records and has stopped at this progress; it returns nil once that is
-	// durable. Where it is nil, a gap ends the whole worker.
+	// Gap makes it known that a partition has stopped at this progress, because it has lost records or the dlq refuses one
+	// of them; it returns nil once that is durable. Where it is nil, either ends the whole worker.
 	Gap func(ctx context.Context, id events.TopicPartition, at Progress, what string) error
 
 	InFlight    int           // calls to the target at once; 0 is 64
@@ -153,7 +153,9 @@ func (r *run) fetch(ctx context.Context, p *partition) error {
 	decoder := events.NewDecoder(r.Schema)
 	next := p.progress.Offset
 	for {
-		p.waitRoom(func() bool { return ctx.Err() != nil })
+		if why := p.waitRoom(func() bool { return ctx.Err() != nil }); why != nil {
+			return r.stopped(ctx, p, why)
+		}
 		if p.budget.reserve(ctx, r.fetchBytes) != nil {
 			return nil //nolint:nilerr // stopped: nothing was fetched
 		}
@@ -192,11 +194,10 @@ func (r *run) fetchOnce(ctx context.Context, p *partition, offset int64) (batch 
 // sayEvery is how often a partition that has stopped says so.
 const sayEvery = time.Minute
 
-// stopped leaves a partition where it has lost records, for good, and lets the others go on. Invariant 4: nothing is
+// stopped leaves a partition where it is, until this worker ends, and lets the others go on. Invariants 4 and 9: nothing is
 // skipped, for its frontier stays.
 func (r *run) stopped(ctx context.Context, p *partition, why error) error {
-	at := p.at()
-	if err := r.Gap(ctx, p.id, at, why.Error()); err != nil && ctx.Err() == nil {
+	if err := r.Gap(ctx, p.id, p.at(), why.Error()); err != nil && ctx.Err() == nil {
 		return err
 	}
 	tick := time.NewTicker(sayEvery)

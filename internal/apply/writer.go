@@ -112,7 +112,7 @@ func (r *run) post(ctx context.Context, h holding) error {
 }
 
 // settle ends a job or puts it back. Every way out of here either hands its ticket to done, or keeps the job
-// in its lane, or ends the worker: no record is lost. unnamed is what is throttled if the result does not say it.
+// in its lane, or halts its partition, or ends the worker: no record is lost. unnamed is what is throttled if the result does not say it.
 func (r *run) settle(h holding, result Result, unnamed fault.Throttle) error {
 	if result.Err == nil {
 		r.succeed(h, result.Outcome)
@@ -140,11 +140,11 @@ func (r *run) settle(h holding, result Result, unnamed fault.Throttle) error {
 			r.lanes.bury(h, invalidOf(result.Err))
 			return nil
 		}
-		return &fault.Error{
+		return r.unburied(h, &fault.Error{
 			Class: fault.Fatal, Reason: "dlq", Err: result.Err,
 			What:   fmt.Sprintf("the dlq refuses record %s@%d (%s)", j.record.TopicPartition, j.record.Offset, j.dead),
 			Advice: "raise max.message.bytes of the dlq topic, then start again",
-		}
+		})
 	case fault.Fatal:
 	}
 	return fmt.Errorf("apply record %s@%d, key %s: %w", j.record.TopicPartition, j.record.Offset, j.event.Key, result.Err)
@@ -152,6 +152,17 @@ func (r *run) settle(h holding, result Result, unnamed fault.Throttle) error {
 
 // otherwise reports whether other writes succeed just now. If none does, the table is away, and its adapter says so.
 func (r *run) otherwise() bool { return time.Since(time.Unix(0, r.written.Load())) < 3*time.Second }
+
+// unburied halts the partition of a record that the dlq refuses. Invariant 9: its ticket is never done, so nothing is
+// committed past it; its lane is free for what other partitions have of the key.
+func (r *run) unburied(h holding, why error) error {
+	if r.Gap == nil {
+		return why
+	}
+	r.lanes.finish(h, false)
+	h.job.ticket.partition.halt(why)
+	return nil
+}
 
 func (r *run) succeed(h holding, o Outcome) {
 	if h.job.dead != nil {

@@ -142,7 +142,7 @@ func (w *appliers) fact(id events.TopicPartition, at apply.Progress) checkpoint.
 	return checkpoint.AppliedFact{Epoch: w.state.Epoch, Topic: id.Topic, Partition: id.Partition, Offset: at.Offset, Counts: at.Counts}
 }
 
-// gap makes it a fact, for the status, that a partition has stopped where it has lost something.
+// gap makes it a fact, for the status, that a partition has stopped, and why.
 func (w *appliers) gap(ctx context.Context, id events.TopicPartition, at apply.Progress, what string) error {
 	fact := w.fact(id, at)
 	fact.Gap = what

@@ -71,7 +71,8 @@ type AppliedFact struct {
 	Partition int    `json:"partition"`
 	Offset    int64  `json:"offset"`
 	Counts    Counts `json:"counts,omitzero"`
-	// Gap, when not empty, says what the partition has lost; applying it has stopped there (invariant 4).
+	// Gap, when not empty, says why applying the partition has stopped here: what it has lost (invariant 4), or which record
+	// the dlq refuses (9). Each worker tries again; a fact that is further takes it away.
 	Gap string `json:"gap,omitempty"`
 }
 
