@@ -220,7 +220,7 @@ func (r *run) decide(ctx context.Context, d *events.Decoder, record events.Recor
 	if err == nil || fault.Of(err) != fault.Retry {
 		return e, drop, err
 	}
-	what := "decide about a record of " + record.TopicPartition.String()
+	what := "decide about a record of " + record.String()
 	err = fault.Do(ctx, func(err error, _ time.Duration) { r.behind.Failed(what, err) }, func(context.Context) error {
 		e, drop, err = r.Rules.Decide(d, record, r.Watch.State())
 		return err

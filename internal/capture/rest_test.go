@@ -24,7 +24,7 @@ func TestOnlyWhatWasNotAcknowledgedIsPublishedAgain(t *testing.T) {
 			if err := out.publish(ctx, records[:1]); err != nil || len(records) == 1 {
 				return err
 			}
-			return &events.Unacknowledged{Records: records[1:], Err: moment}
+			return &events.UnacknowledgedError{Records: records[1:], Err: moment}
 		}
 		runFor(t, time.Minute, w)
 		require.Len(t, out.keys, 6, "each of them once")

@@ -28,7 +28,7 @@ func TestOnlyWhatWasNotAcknowledgedIsPublishedAgain(t *testing.T) {
 			if len(records) == 1 {
 				return nil
 			}
-			return &events.Unacknowledged{Records: records[1:], Err: moment}
+			return &events.UnacknowledgedError{Records: records[1:], Err: moment}
 		}
 		runFor(t, 10*time.Minute, w, 0, 1)
 		require.Len(t, table.published, segments*(rows-7))
