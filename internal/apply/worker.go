@@ -119,11 +119,12 @@ type run struct {
 	behind     *fault.Dependency // the control log, where records wait for what it has yet to say
 	refused    atomic.Int64      // writes to be tried again, since the last line about them
 	refusals   rate.Sometimes    // paces those lines: a table that is throttled refuses thousands of keys
-	written    atomic.Int64      // when a write was last answered with success, ns since 1970
+	written    atomic.Int64      // when a write last succeeded, or else this run began; ns since 1970
 }
 
 func (w *Worker) newRun(assigned map[events.TopicPartition]Progress) *run {
 	r := &run{Worker: w, refusals: rate.Sometimes{Interval: refusalsEvery}, lanes: newLanes(w.InFlight, w.Units, time.Now())}
+	r.written.Store(time.Now().UnixNano())
 	r.behind = fault.NewDependency(w.Logger, "control log", "what this worker has read of it")
 	// Two budgets, so that a backlog of one topic cannot keep the other out.
 	snapshot, live := newBudget(w.MaxBytes/2), newBudget(w.MaxBytes/2)
@@ -248,7 +249,7 @@ func (r *run) decide(ctx context.Context, d *events.Decoder, record events.Recor
 	if err == nil || fault.Of(err) != fault.Retry {
 		return e, drop, err
 	}
-	what := "decide about a record of " + record.TopicPartition.String()
+	what := "decide about a record of " + record.String()
 	err = fault.Do(ctx, func(err error, _ time.Duration) { r.behind.Failed(what, err) }, func(context.Context) error {
 		e, drop, err = r.Rules.Decide(d, record, r.Watch.State())
 		return err

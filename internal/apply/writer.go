@@ -126,7 +126,7 @@ func (r *run) settle(h holding, result Result, unnamed fault.Throttle) error {
 			throttle = unnamed
 		}
 		attempts, wait := r.lanes.retry(h, throttle)
-		if attempts > 3 && throttle != fault.NotThrottled || attempts > 12 && r.otherwise() {
+		if r.sayable(attempts, throttle) {
 			r.refused.Add(1)
 			r.refusals.Do(func() {
 				r.Logger.Warn("writes will be tried again", "writes", r.refused.Swap(0),
@@ -150,8 +150,15 @@ func (r *run) settle(h holding, result Result, unnamed fault.Throttle) error {
 	return fmt.Errorf("apply record %s@%d, key %s: %w", j.record.TopicPartition, j.record.Offset, j.event.Key, result.Err)
 }
 
-// otherwise reports whether other writes succeed just now. If none does, the table is away, and its adapter says so.
-func (r *run) otherwise() bool { return time.Since(time.Unix(0, r.written.Load())) < 3*time.Second }
+// sayable reports whether a write that is to be tried again is worth a line: a throttled one if it has been so for some
+// attempts, or if none succeeds; another one if it alone fails. If all do, the table is away, and its adapter says so.
+func (r *run) sayable(attempts int, throttle fault.Throttle) bool {
+	idle := time.Since(time.Unix(0, r.written.Load()))
+	if throttle != fault.NotThrottled {
+		return attempts > 3 || idle > 10*time.Second
+	}
+	return attempts > 12 && idle < 3*time.Second
+}
 
 // unburied halts the partition of a record that the dlq refuses. Invariant 9: its ticket is never done, so nothing is
 // committed past it; its lane is free for what other partitions have of the key.

@@ -131,7 +131,7 @@ func (d *Dependency) ended(ctx context.Context, what string, began time.Time, er
 		r.waiting -= min(r.waiting, waiting)
 	}
 	switch {
-	case err != nil && (ctx.Err() == context.Canceled || errors.Is(err, context.Canceled)): //nolint:errorlint // a context's own
+	case err != nil && (ctx.Err() == context.Canceled || errors.Is(err, context.Canceled)):
 		// Given up by whoever asked: it says nothing.
 	case err != nil && Of(err) == Retry && ThrottleOf(err) == NotThrottled:
 		d.fails(what, began, err)

@@ -8,5 +8,9 @@
 //
 // What kafka-go offers above this level is left alone: its Reader moves a lost offset silently, and its Writer goes
 // on with the next batch after one that failed. Here a request is made, answered, and its answer checked for each
-// partition. Nothing is retried inside; errors are classified by package fault, and the callers retry.
+// partition. Nothing is retried inside; errors are classified by package fault, and the callers retry. Publish says what is
+// left of an append that succeeded in part. The one exception is CreateTopics, which waits until the topics can be used.
+//
+// Every request is seen by the client's fault.Dependency, which says when Kafka does not answer and when it does again;
+// each assignment and its end is logged with the reason, and records that went to the dlq once a minute.
 package kafka

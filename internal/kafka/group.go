@@ -52,7 +52,7 @@ func (c *Client) Group(ctx context.Context, id string, topics []string, work fun
 		RebalanceTimeout: 2 * c.options.SessionTimeout, JoinGroupBackoff: 500 * time.Millisecond,
 		StartOffset: kafkago.FirstOffset, Timeout: dialTimeout,
 		GroupBalancers: []kafkago.GroupBalancer{counting{kafkago.RangeGroupBalancer{}, &m.members}, counting{kafkago.RoundRobinGroupBalancer{}, &m.members}},
-		Logger:         c.details(id), // its errors too: those that matter come out of Next
+		Logger:         c.details(ctx, id), // its errors too: those that matter come out of Next
 	})
 	if err != nil {
 		return classify(err, "join group "+id)
@@ -62,10 +62,10 @@ func (c *Client) Group(ctx context.Context, id string, topics []string, work fun
 }
 
 // details logs what kafka-go says of a membership, for whoever looks closely.
-func (c *Client) details(group string) kafkago.Logger {
+func (c *Client) details(ctx context.Context, group string) kafkago.Logger {
 	return kafkago.LoggerFunc(func(format string, args ...any) {
-		if c.options.Logger.Enabled(context.Background(), slog.LevelDebug) {
-			c.options.Logger.Debug("kafka-go", "group", group, "said", short(strings.TrimSpace(fmt.Sprintf(format, args...))))
+		if c.options.Logger.Enabled(ctx, slog.LevelDebug) {
+			c.options.Logger.DebugContext(ctx, "kafka-go", "group", group, "said", short(strings.TrimSpace(fmt.Sprintf(format, args...))))
 		}
 	})
 }

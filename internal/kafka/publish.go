@@ -24,7 +24,7 @@ const maxProduceBytes = 2 << 20
 
 // Publish returns a function that appends records to a topic, each to the partition of its key, compressed with
 // zstd. It returns nil once all of them are acknowledged by all in-sync replicas. It makes one attempt; its error is an
-// *events.Unacknowledged, which says what is to be tried again, by the caller. A lost acknowledgement is a duplicate. A record
+// *events.UnacknowledgedError, which says what is to be tried again, by the caller. A lost acknowledgement is a duplicate. A record
 // that the topic refuses as too large is an error of class Record. The records are only read, until the function returns.
 func (c *Client) Publish(topic string, partitions int) func(context.Context, []events.Record) error {
 	requests := make(chan struct{}, maxProducing)
@@ -53,7 +53,7 @@ func (c *Client) Publish(topic string, partitions int) func(context.Context, []e
 // unacknowledged is the error of an append of which these parts are left; nil if none failed. Of several failures it has the
 // gravest: what stops the worker must not be hidden by what may be tried again.
 func unacknowledged(parts [][]*events.Record, failures []error) error {
-	u := &events.Unacknowledged{}
+	u := &events.UnacknowledgedError{}
 	for n, err := range failures {
 		if err == nil {
 			continue

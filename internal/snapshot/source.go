@@ -38,6 +38,6 @@ type Source interface {
 }
 
 // Publish appends records to <name>.snapshot, each to the partition of its key, and returns nil once all of
-// them are durable. After an error any of them may be, and all are that an *events.Unacknowledged does not name. Nothing is
+// them are durable. After an error any of them may be, and all are that an *events.UnacknowledgedError does not name. Nothing is
 // retried inside. Safe for concurrent use.
 type Publish func(ctx context.Context, records []events.Record) error
