@@ -48,7 +48,7 @@ type From struct {
 	Oldest bool
 }
 
-// What a stream answers when a position cannot be used.
+// What a stream answers when a position, or a record, cannot be used.
 var (
 	// ErrTrimmed: the records from this position on are no longer all there.
 	ErrTrimmed = errors.New("the position has been trimmed from the stream")
@@ -56,9 +56,11 @@ var (
 	ErrExpired = errors.New("the iterator has expired")
 	// ErrNoShard: the stream does not know this shard any more.
 	ErrNoShard = errors.New("the shard is gone from the stream")
+	// ErrUnreadable: the shard holds a record that this program does not understand; a newer one may.
+	ErrUnreadable = errors.New("this record of the stream is not understood")
 )
 
-// Stream is the change stream of the old table. Errors are one of the three above, or classified by package
+// Stream is the change stream of the old table. Errors are one of those above, or classified by package
 // fault; nothing is retried inside. Safe for concurrent use.
 type Stream interface {
 	// Shards lists all shards that the stream knows, open and closed.
