@@ -415,12 +415,20 @@ func requireAbout(t *testing.T, err, want error, class fault.Class, name string)
 	require.Equal(t, class, fault.Of(err), "%s: %v", name, err)
 }
 
-// An answer that says nothing is not the end of a shard, nor a stream without shards, nor a place to read from.
+// An answer that says nothing is not the end of a segment or of a shard, nor a table, a stream without shards, or a place to
+// read from.
 func TestAnswerThatSaysNothing(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []string{`{}`, `{ }`, `{"Other":1}`} {
-		stream := NewStream(open(t, "orders", answering(answer)), "arn", schema)
-		_, err := stream.Records(t.Context(), "i")
+		table := open(t, "orders", answering(answer))
+		_, err := table.scan(t.Context(), scanRequest{total: 1})
+		require.Equal(t, fault.Retry, fault.Of(err), "%v", err)
+		_, err = NewSource(table, schema).Scan(t.Context(), 0, 1, nil)
+		require.Equal(t, fault.Retry, fault.Of(err), "%v", err)
+		_, err = table.Describe(t.Context())
+		require.Equal(t, fault.Retry, fault.Of(err), "%v", err)
+		stream := NewStream(table, "arn", schema)
+		_, err = stream.Records(t.Context(), "i")
 		require.Equal(t, fault.Retry, fault.Of(err), "%v", err)
 		_, err = stream.Shards(t.Context())
 		require.Equal(t, fault.Retry, fault.Of(err), "%v", err)
