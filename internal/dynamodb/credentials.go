@@ -158,11 +158,10 @@ func (c *chain) failed(ctx context.Context, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	had := c.given.AccessKeyID != ""
-	operation, _ := errors.AsType[*smithy.OperationError](err)
 	_, empty := errors.AsType[*credentials.StaticCredentialsEmptyError](err)
 	switch {
 	case ctx.Err() != nil:
-	case !had && (empty || operation != nil && operation.Service() == "ec2imds"):
+	case !had && (empty || ofTheInstance(err)):
 		// The instance's own role comes last in the chain: nothing before it had any.
 		v.class = fault.Fatal
 		v.advice = "there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile of the shared files (source.dynamodb.profile, target.dynamodb.profile), or run where there is a role"
@@ -186,6 +185,16 @@ func (c *chain) failed(ctx context.Context, err error) error {
 	return v
 }
 
+// ofTheInstance reports whether the machine's own role was asked for, in vain.
+func ofTheInstance(err error) bool {
+	for operation, ok := errors.AsType[*smithy.OperationError](err); ok; operation, ok = errors.AsType[*smithy.OperationError](operation.Err) {
+		if operation.Service() == "ec2imds" {
+			return true
+		}
+	}
+	return false
+}
+
 func codeOf(err error) string {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
@@ -198,8 +207,7 @@ func elsewhere(err error) bool {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorFault() == smithy.FaultServer || strings.Contains(api.ErrorCode(), "Throttl") || api.ErrorCode() == "RequestLimitExceeded"
 	}
-	operation, ok := errors.AsType[*smithy.OperationError](err)
 	_, network := errors.AsType[net.Error](err)
 	_, sending := errors.AsType[*smithyhttp.RequestSendError](err)
-	return network || sending || ok && operation.Service() == "ec2imds" || errors.Is(err, context.DeadlineExceeded)
+	return network || sending || ofTheInstance(err) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -70,9 +70,11 @@ func quickRecords(decoder *events.Decoder, answer []byte) (page capture.Page, ok
 		return page, false
 	}
 	k := keys{}
+	some := false // else cut says what is wrong
 	end := text.Members(0, func(name []byte, i int) int {
 		switch string(name) {
 		case "Records":
+			some = true
 			return text.Elements(i, func(i int) int {
 				var r streamRecord
 				end := r.quick(text, i, func(i int) (end int) {
@@ -97,7 +99,7 @@ func quickRecords(decoder *events.Decoder, answer []byte) (page capture.Page, ok
 		}
 		return text.Value(i)
 	})
-	if end < 0 {
+	if end < 0 || !some {
 		return capture.Page{}, false
 	}
 	k.each(func(i int, key events.Key) { page.Changes[i].Key = key })

@@ -95,6 +95,9 @@ func cutScan(answer []byte) (page scanPage, err error) {
 		}
 		return c.skip()
 	})
+	if err == nil && page.items == nil {
+		err = errors.New("the answer has no items, and does not say that there are none") // without a key too, it would be the end
+	}
 	return page, err
 }
 

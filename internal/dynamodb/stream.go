@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,11 +28,13 @@ type Stream struct {
 	arn      string
 	schema   events.KeySchema
 	decoders sync.Pool
+	local    bool       // it is DynamoDB Local's
+	begun    beginnings // only there
 }
 
 // NewStream returns the stream with this ARN.
 func NewStream(t *Table, arn string, schema events.KeySchema) *Stream {
-	return &Stream{table: t, arn: arn, schema: schema, decoders: decoders(schema)}
+	return &Stream{table: t, arn: arn, schema: schema, decoders: decoders(schema), local: t.local && strings.HasPrefix(arn, localARN)}
 }
 
 // Shards implements capture.Stream. It reads all pages: one has at most 100 shards.
@@ -84,6 +87,9 @@ func (s *Stream) describe(ctx context.Context, from *string) (_ *types.StreamDes
 	if err != nil {
 		return nil, notRecord(classify(err, "describe stream "+s.arn))
 	}
+	if answer.StreamDescription == nil {
+		return nil, &fault.Error{Class: fault.Retry, Reason: "no-answer", What: "describe stream " + s.arn, Err: errors.New("the answer describes nothing")}
+	}
 	return answer.StreamDescription, nil
 }
 
@@ -99,28 +105,44 @@ func sequenceNumber(p events.Position) string { return fmt.Sprintf("%021s", p.Nu
 
 // Iterator implements capture.Stream. It never asks for LATEST.
 func (s *Stream) Iterator(ctx context.Context, shard string, from capture.From) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.table.timeout)
-	defer cancel()
-	input := &dynamodbstreams.GetShardIteratorInput{StreamArn: &s.arn, ShardId: &shard}
 	switch {
 	case from.After != "":
-		input.ShardIteratorType, input.SequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, new(sequenceNumber(from.After))
-	case from.At != "" && !from.Oldest:
-		input.ShardIteratorType, input.SequenceNumber = types.ShardIteratorTypeAtSequenceNumber, new(sequenceNumber(from.At))
-	default:
-		input.ShardIteratorType = types.ShardIteratorTypeTrimHorizon
+		return s.iterator(ctx, shard, types.ShardIteratorTypeAfterSequenceNumber, from.After)
+	case from.Oldest || from.At == "":
+		return s.iterator(ctx, shard, types.ShardIteratorTypeTrimHorizon, "")
 	}
-	answered := s.table.outside.Ask(ctx, "GetShardIterator")
-	answer, err := s.table.streams.GetShardIterator(ctx, input)
-	answered(unanswered(err, "GetShardIterator"))
-	if err != nil {
-		return "", streamError(err, fmt.Sprintf("get an iterator of shard %s (%s %s)", shard, input.ShardIteratorType, aws.ToString(input.SequenceNumber)))
+	if s.local {
+		if first, err := s.beginning(ctx, shard, from.At); first != "" || err != nil {
+			return first, err
+		}
 	}
-	return aws.ToString(answer.ShardIterator), nil
+	return s.iterator(ctx, shard, types.ShardIteratorTypeAtSequenceNumber, from.At)
 }
 
-// streamError maps the answers that capture decides about.
-func streamError(err error, what string) error {
+// iterator asks for an iterator; at is empty where its kind names none.
+func (s *Stream) iterator(ctx context.Context, shard string, kind types.ShardIteratorType, at events.Position) (string, error) {
+	limited, cancel := context.WithTimeout(ctx, s.table.timeout)
+	defer cancel()
+	input := &dynamodbstreams.GetShardIteratorInput{StreamArn: &s.arn, ShardId: &shard, ShardIteratorType: kind}
+	if at != "" {
+		input.SequenceNumber = new(sequenceNumber(at))
+	}
+	what := fmt.Sprintf("get an iterator of shard %s (%s %s)", shard, kind, aws.ToString(input.SequenceNumber))
+	answered := s.table.outside.Ask(ctx, "GetShardIterator")
+	answer, err := s.table.streams.GetShardIterator(limited, input)
+	answered(unanswered(err, "GetShardIterator"))
+	if err != nil {
+		return "", s.noIterator(ctx, err, what, shard, at)
+	}
+	if aws.ToString(answer.ShardIterator) == "" {
+		return "", &fault.Error{Class: fault.Retry, Reason: "no-answer", What: what, Err: errors.New("the answer has none")}
+	}
+	return *answer.ShardIterator, nil
+}
+
+// noIterator says why there is no iterator. That a shard is gone, or that it begins behind a position, is what the stream
+// must say of it: the refusal alone may mean the stream, the table's region, or a request that is wrong.
+func (s *Stream) noIterator(ctx context.Context, err error, what, shard string, at events.Position) error {
 	answer, ok := answerOf(err)
 	if !ok {
 		return classify(err, what)
@@ -128,13 +150,54 @@ func streamError(err error, what string) error {
 	switch answer.code {
 	case "TrimmedDataAccessException":
 		return fmt.Errorf("%s: %w", what, capture.ErrTrimmed)
+	case "ResourceNotFoundException", "ValidationException":
+		found, listed, lookErr := s.find(ctx, shard)
+		switch {
+		case lookErr != nil:
+			return lookErr
+		case !listed:
+			return fmt.Errorf("%s: %w (%s)", what, capture.ErrNoShard, answer.message)
+		case answer.code == "ResourceNotFoundException":
+			return &fault.Error{Class: fault.Retry, Reason: "shard-not-found", What: what + ": the stream lists it", Err: err}
+		case at != "" && at < found.Start:
+			// So says DynamoDB Local of a sequence number below the shard's start, where DynamoDB says trimmed.
+			return fmt.Errorf("%s: %w: the shard begins at %s (%s)", what, capture.ErrTrimmed, found.Start.Number(), answer.message)
+		}
+	}
+	return notRecord(classify(err, what))
+}
+
+// find looks a shard up in the stream.
+func (s *Stream) find(ctx context.Context, shard string) (found capture.Shard, listed bool, err error) {
+	shards, err := s.Shards(ctx)
+	for _, own := range shards {
+		if own.ID == shard {
+			return own, true, nil
+		}
+	}
+	return capture.Shard{}, false, err
+}
+
+// noRecords says why there are no records.
+func (s *Stream) noRecords(ctx context.Context, err error, what, iterator string) error {
+	answer, ok := answerOf(err)
+	if !ok {
+		return classify(err, what)
+	}
+	switch answer.code {
+	case "TrimmedDataAccessException":
+		if s.begun.has(iterator) {
+			return fmt.Errorf("%s: %w (%s)", what, capture.ErrExpired, answer.message) // another one, if the shard's beginning is still there
+		}
+		return fmt.Errorf("%s: %w", what, capture.ErrTrimmed)
 	case "ExpiredIteratorException":
 		return fmt.Errorf("%s: %w", what, capture.ErrExpired)
 	case "ResourceNotFoundException":
-		return fmt.Errorf("%s: %w", what, capture.ErrNoShard)
-	case "ValidationException":
-		// DynamoDB Local's answer to a sequence number below the shard's start, where DynamoDB says trimmed.
-		return fmt.Errorf("%s: %w (%s)", what, capture.ErrTrimmed, answer.message)
+		// An iterator names a stream and a shard. If the stream is there, it is the shard that is not.
+		if _, lookErr := s.describe(ctx, nil); lookErr != nil {
+			return lookErr
+		}
+		return fmt.Errorf("%s: %w (%s)", what, capture.ErrNoShard, answer.message)
 	}
 	return notRecord(classify(err, what))
 }
@@ -145,7 +208,7 @@ func (s *Stream) Records(ctx context.Context, iterator string) (capture.Page, er
 	body := append(quote([]byte(`{"ShardIterator":`), iterator), '}')
 	answer, err := s.table.wire.call(ctx, "DynamoDBStreams_20120810.GetRecords", body)
 	if err != nil {
-		return capture.Page{}, streamError(err, what)
+		return capture.Page{}, s.noRecords(ctx, err, what, iterator)
 	}
 	decoder := s.decoders.Get().(*events.Decoder)
 	defer s.decoders.Put(decoder)
@@ -161,9 +224,11 @@ func (s *Stream) Records(ctx context.Context, iterator string) (capture.Page, er
 // cut cuts any answer.
 func (s *Stream) cut(decoder *events.Decoder, answer []byte) (page capture.Page, err error) {
 	c := newCutter(answer)
+	some := false // an answer without the member is not one: without an iterator too, it would be the end of the shard
 	err = c.object(func(name string) error {
 		switch name {
 		case "Records":
+			some = true
 			return c.each(func() error {
 				change, err := s.change(c, decoder)
 				page.Changes = append(page.Changes, change)
@@ -178,6 +243,9 @@ func (s *Stream) cut(decoder *events.Decoder, answer []byte) (page capture.Page,
 		}
 		return c.skip()
 	})
+	if err == nil && !some {
+		err = errors.New("the answer has no records, and does not say that there are none")
+	}
 	return page, err
 }
 
@@ -186,6 +254,7 @@ type streamRecord struct {
 	event, sequence []byte
 	seconds         float64
 	keys, image     []byte
+	view            []byte // the stream's view type; of quick records nil
 }
 
 // change cuts one record.
@@ -196,6 +265,9 @@ func (s *Stream) change(c *cutter, decoder *events.Decoder) (change capture.Chan
 	}
 	if s.table.local {
 		r.image = repairEmptyMaps(r.image)
+	}
+	if s.local && r.expired() {
+		r.event = []byte("REMOVE")
 	}
 	if change, err = r.change(); err != nil {
 		return change, err
@@ -230,6 +302,8 @@ func (r *streamRecord) cut(c *cutter) error {
 				switch name {
 				case "SequenceNumber":
 					return text(&r.sequence)
+				case "StreamViewType":
+					return text(&r.view)
 				case "ApproximateCreationDateTime":
 					return decoded(&r.seconds)
 				case "Keys":
@@ -263,7 +337,7 @@ func (r *streamRecord) change() (change capture.Change, err error) {
 	case "REMOVE":
 		change.Op, change.Item = events.Delete, nil
 	default:
-		return change, broken(fmt.Sprintf("unknown event name %q at sequence number %s", r.event, r.sequence), nil)
+		return change, broken(fmt.Sprintf("a record of the stream has the unknown event name %q, at sequence number %s, of the key %s", r.event, r.sequence, r.keys), nil)
 	}
 	return change, nil
 }

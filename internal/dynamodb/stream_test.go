@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -345,6 +346,98 @@ func TestClassOfAStreamError(t *testing.T) {
 	}
 	f.always(embedded.Fault{Refuse: &embedded.Error{Code: "ResourceNotFoundException", Message: "m"}})
 	require.Equal(t, fault.Fatal, fault.Of(calls["shards"]()), "without the stream there is no shard to speak of")
+}
+
+// A refusal alone does not say that a shard is gone, or trimmed: the stream is asked.
+func TestRefusalIsNoFactAboutAShard(t *testing.T) {
+	t.Parallel()
+	table, _, f := newTable(t, embedded.Options{})
+	stream := newStream(t, table)
+	shards, err := stream.Shards(t.Context())
+	require.NoError(t, err)
+	shard := shards[0]
+	start := iterator(t, stream, shard.ID, capture.From{})
+	below, err := events.ParsePosition("1")
+	require.NoError(t, err)
+	notFound := &embedded.Error{Code: "ResourceNotFoundException", Message: "m"}
+	invalid := &embedded.Error{Code: "ValidationException", Message: "m"}
+	refusing := func(answers map[string]*embedded.Error) {
+		f.set(func(c embedded.Call) embedded.Fault { return embedded.Fault{Refuse: answers[c.Operation]} })
+	}
+	for name, c := range map[string]struct {
+		answers map[string]*embedded.Error
+		shard   string
+		from    capture.From
+		want    error       // one that capture decides about, or
+		class   fault.Class // this
+	}{
+		"the shard is listed":              {map[string]*embedded.Error{"GetShardIterator": notFound}, shard.ID, capture.From{}, nil, fault.Retry},
+		"the shard is not listed":          {nil, "shardId-00000000000000000000-00000000", capture.From{}, capture.ErrNoShard, 0},
+		"the stream is not there":          {map[string]*embedded.Error{"GetShardIterator": notFound, "DescribeStream": notFound}, shard.ID, capture.From{}, nil, fault.Fatal},
+		"the stream does not answer":       {map[string]*embedded.Error{"GetShardIterator": notFound, "DescribeStream": embedded.InternalError()}, shard.ID, capture.From{}, nil, fault.Retry},
+		"an invalid request":               {map[string]*embedded.Error{"GetShardIterator": invalid}, shard.ID, capture.From{}, nil, fault.Fatal},
+		"an invalid request at the start":  {map[string]*embedded.Error{"GetShardIterator": invalid}, shard.ID, capture.From{At: shard.Start}, nil, fault.Fatal},
+		"before the shard's start":         {map[string]*embedded.Error{"GetShardIterator": invalid}, shard.ID, capture.From{After: below}, capture.ErrTrimmed, 0},
+		"before the start, and no listing": {map[string]*embedded.Error{"GetShardIterator": invalid, "DescribeStream": embedded.InternalError()}, shard.ID, capture.From{After: below}, nil, fault.Retry},
+	} {
+		refusing(c.answers)
+		_, err := stream.Iterator(t.Context(), c.shard, c.from)
+		requireAbout(t, err, c.want, c.class, name)
+	}
+	for name, c := range map[string]struct {
+		answers map[string]*embedded.Error
+		want    error
+		class   fault.Class
+	}{
+		"the shard has gone, and the stream has not": {map[string]*embedded.Error{"GetRecords": notFound}, capture.ErrNoShard, 0},
+		"the stream has gone":                        {map[string]*embedded.Error{"GetRecords": notFound, "DescribeStream": notFound}, nil, fault.Fatal},
+		"the stream does not answer":                 {map[string]*embedded.Error{"GetRecords": notFound, "DescribeStream": embedded.InternalError()}, nil, fault.Retry},
+		"an invalid request":                         {map[string]*embedded.Error{"GetRecords": invalid}, nil, fault.Fatal},
+	} {
+		refusing(c.answers)
+		_, err := stream.Records(t.Context(), start)
+		requireAbout(t, err, c.want, c.class, name)
+	}
+}
+
+// requireAbout requires an error that capture decides about, or, where want is nil, one of this class that it does not.
+func requireAbout(t *testing.T, err, want error, class fault.Class, name string) {
+	t.Helper()
+	if want != nil {
+		require.ErrorIs(t, err, want, name)
+		return
+	}
+	for _, decided := range []error{capture.ErrTrimmed, capture.ErrNoShard, capture.ErrExpired} {
+		require.NotErrorIs(t, err, decided, name)
+	}
+	_, classified := errors.AsType[*fault.Error](err)
+	require.True(t, classified, "%s: %v", name, err)
+	require.Equal(t, class, fault.Of(err), "%s: %v", name, err)
+}
+
+// An answer that says nothing is not the end of a segment or of a shard, nor a table, a stream without shards, or a place to
+// read from.
+func TestAnswerThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{`{}`, `{ }`, `{"Other":1}`} {
+		table := open(t, "orders", answering(answer))
+		_, err := table.scan(t.Context(), scanRequest{total: 1})
+		require.Equal(t, fault.Retry, fault.Of(err), "%v", err)
+		_, err = NewSource(table, schema).Scan(t.Context(), 0, 1, nil)
+		require.Equal(t, fault.Retry, fault.Of(err), "%v", err)
+		_, err = table.Describe(t.Context())
+		require.Equal(t, fault.Retry, fault.Of(err), "%v", err)
+		stream := NewStream(table, "arn", schema)
+		_, err = stream.Records(t.Context(), "i")
+		require.Equal(t, fault.Retry, fault.Of(err), "%v", err)
+		_, err = stream.Shards(t.Context())
+		require.Equal(t, fault.Retry, fault.Of(err), "%v", err)
+		_, err = stream.Iterator(t.Context(), "s", capture.From{})
+		require.Equal(t, fault.Retry, fault.Of(err), "%v", err)
+	}
+	page, err := NewStream(open(t, "orders", answering(`{"Records":[]}`)), "arn", schema).Records(t.Context(), "i")
+	require.NoError(t, err)
+	require.Empty(t, page.Next, "this is the end")
 }
 
 // record is one record as GetRecords answers it.

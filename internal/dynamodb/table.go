@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -149,6 +150,9 @@ func (t *Table) Describe(ctx context.Context) (_ Description, err error) {
 	answer, err := t.sdk.DescribeTable(ctx, &sdk.DescribeTableInput{TableName: &t.name})
 	if err != nil {
 		return Description{}, classify(err, "describe table "+t.name)
+	}
+	if answer.Table == nil {
+		return Description{}, &fault.Error{Class: fault.Retry, Reason: "no-answer", What: "describe table " + t.name, Err: errors.New("the answer describes nothing")}
 	}
 	if status := answer.Table.TableStatus; status != types.TableStatusActive && status != types.TableStatusUpdating {
 		return Description{}, &fault.Error{Class: fault.Retry, Reason: "table-status", What: fmt.Sprintf("table %s is %s", t.name, status)}
