@@ -31,6 +31,12 @@
 // passed. Searches for rows that vanished, any number of them, read the new table, look at the source, and write their
 // markers, in steps between which all else may happen.
 //
+// # What is applied
+//
+// Appliers begin where the facts say that all is applied, and the sweep looks there too; a replay begins an epoch of
+// facts of its own. The offsets that the broker keeps may be forgotten, or be set to anything, at any moment: nobody asks
+// for them. An applier's own commit is one such setting, so it may come before the fact as well as after it.
+//
 // # Lanes
 //
 // The topics hold a few records of two keys, in any order and as often as may be, and the table may refuse one of the events
