@@ -65,7 +65,7 @@ func (w *world) operator(s *state, do doer[state]) {
 		s.replayed, s.replaying = true, false
 		for t := range int8(topics) {
 			if t == snapshotTopic || w.has(ReplayBoth) {
-				s.committed[t], s.from[t], s.done[t] = 0, 0, 0
+				w.beginEpoch(s, t)
 			}
 		}
 		if w.Rerun && w.has(RerunInVersion) {

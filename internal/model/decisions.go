@@ -273,18 +273,18 @@ type guarded struct {
 }
 
 // mayBegin asks guard a, with which a sweep begins.
-func (d *decisions) mayBegin(s *state) bool {
-	return d.met(guarded{control: s.control, committed: s.committed})
+func (d *decisions) mayBegin(s *state, applied [topics]int8) bool {
+	return d.met(guarded{control: s.control, committed: applied})
 }
 
 // covers asks the first half of guard b: whether what has settled covers a marker.
-func (d *decisions) covers(s *state, m item) bool {
-	return d.met(guarded{control: s.control, committed: s.committed, marker: m, sample: s.sweeper.sample})
+func (d *decisions) covers(s *state, applied [topics]int8, m item) bool {
+	return d.met(guarded{control: s.control, committed: applied, marker: m, sample: s.sweeper.sample})
 }
 
 // mayRemove asks both guards about the marker that was seen. What has settled covers it: that was asked then.
-func (d *decisions) mayRemove(s *state) bool {
-	q := guarded{control: s.control, committed: s.committed, marker: s.sweeper.marker, end: s.sweeper.end}
+func (d *decisions) mayRemove(s *state, applied [topics]int8) bool {
+	q := guarded{control: s.control, committed: applied, marker: s.sweeper.marker, end: s.sweeper.end}
 	for i := range s.shards {
 		q.sample[i] = fact{at: s.sweeper.marker.rec.n}
 		if !d.has(SweepSettles) {

@@ -2,11 +2,12 @@
 // dead; and, for each guard that the design rests on, what goes wrong without it.
 //
 // It is an explicit-state search. What the steps decide, they ask of the parts' own code, so that a change of it is checked
-// here before it is tried anywhere else. There are three kinds of scope, each with a state of its own:
+// here before it is tried anywhere else. There are four kinds of scope, each with a state of its own:
 //
-//	Scope   one key, and every part of a migration (state.go)
-//	Lanes   two keys in one partition, and what a worker does with their records in memory (lanes.go)
-//	Facts   one shard, two captures, and the compacted topic of the facts (facts.go)
+//	Scope     one key, and every part of a migration (state.go)
+//	Lanes     two keys in one partition, and what a worker does with their records in memory (lanes.go)
+//	Facts     one shard, two captures, and the compacted topic of the facts (facts.go)
+//	Segments  one segment, two snapshot workers, its pages, its facts and the close (segments.go)
 //
 // # One key
 //
@@ -30,6 +31,12 @@
 // passed. Searches for rows that vanished, any number of them, read the new table, look at the source, and write their
 // markers, in steps between which all else may happen.
 //
+// # What is applied
+//
+// Appliers begin where the facts say that all is applied, and the sweep looks there too; a replay begins an epoch of
+// facts of its own. The offsets that the broker keeps may be forgotten, or be set to anything, at any moment: nobody asks
+// for them. An applier's own commit is one such setting, so it may come before the fact as well as after it.
+//
 // # Lanes
 //
 // The topics hold a few records of two keys, in any order and as often as may be, and the table may refuse one of the events
@@ -44,6 +51,14 @@
 // begin again. They ask checkpoint.Furthest and Superseded. The furthest fact never falls: the scopes of one key take
 // that as given.
 //
+// # Segments
+//
+// Two snapshot workers read one segment, neither knowing of the other: some pages each, which the topic takes in any order,
+// at any time or never, and which they hear of in any order. They ask checkpoint.Frontier, Furthest and Superseded; their
+// appends fail and arrive all the same; they stop, and begin again. A worker may be silent for longer than a grace, for so
+// long may a page take. No fact says more than the topic has, the furthest one never falls, and when the snapshot is closed
+// every page is below the ends that the close records.
+//
 // # Fewer states
 //
 // What can make no difference any more is left out of a state (world.settle, laneWorld.settle), and steps that only make
@@ -52,14 +67,15 @@
 //
 // # What it does not look at
 //
-// Two keys through a whole migration: each key has an order of its own, and they meet in the partitions only. Facts of a
-// segment, and of several shards, by name. A shard that splits more than once. The order of a batch that fails in part, and
+// Two keys through a whole migration: each key has an order of its own, and they meet in the partitions only. Facts
+// of several segments or shards, by name: a key is about one of them. Pages that two workers cut at different rows. A shard that splits more than once. The order of a batch that fails in part, and
 // the pace of the calls. Whether a sweep must end when a generation begins, and wait for the marking: it does both here, as
 // in the program, and within these scopes nothing goes wrong without either.
 //
 // # What is wrong
 //
 // The stored version fell. An older value came after its marker was swept. All is applied, and the new table is not what
-// the old one is. An offset is committed, and a record before it is nowhere. The furthest fact fell. The first of those that
+// the old one is. An offset is committed, and a record before it is nowhere. The furthest fact fell. A fact says more than the topic has, or the
+// close does. The first of those that
 // a search meets is printed with a shortest way to it.
 package model

@@ -107,6 +107,12 @@ const (
 	ResumeFromFacts
 	// CloseEndsAfterFacts: the ends that the close records are younger than the facts that allow it.
 	CloseEndsAfterFacts
+	// ResumeFromFact: an applier begins where the facts say that all is applied, and not at the committed offset.
+	ResumeFromFact
+	// SweepReadsFacts: so do guards a and b of the sweep look at the facts.
+	SweepReadsFacts
+	// EpochOfReplay: a replay begins an epoch of its own: what was applied before it does not count.
+	EpochOfReplay
 
 	endOfGuards
 	allGuards = endOfGuards - 1
@@ -121,6 +127,7 @@ var guardNames = []string{
 	"WriteHighest", "SupersedeWhenWritten", "SnapshotYields", "DeadSupersedesNothing",
 	"WriterInKey", "OnlyForward", "RenewOnError", "RenewOnBegin", "ClearCovered", "ClearSilent", "ClearAfterReading",
 	"ClearWhenDone", "FactAfterAck", "ContiguousPages", "DoneAfterLast", "ResumeFromFacts", "CloseEndsAfterFacts",
+	"ResumeFromFact", "SweepReadsFacts", "EpochOfReplay",
 }
 
 // String names the guards of the set.

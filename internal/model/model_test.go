@@ -32,6 +32,7 @@ var (
 		"gap rerun":  Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true, Replay: true, Rerun: true},
 		"force":      Scope{Changes: 2, Live: 1, Snapshot: 1, Force: true, Sweep: true},
 		"third":      Scope{Changes: 1, Live: 1, Snapshot: 3, Gap: true, Third: true},
+		"foreign":    Scope{Changes: 2, Live: 2, Snapshot: 1, Sweep: true, Foreign: true},
 		"lanes":      Lanes{Live: 3, Snapshot: 1},
 		"batches":    Lanes{Live: 1, Snapshot: 2},
 		"facts":      Facts{Changes: 2, Names: 2, Late: 1},
@@ -54,6 +55,7 @@ var (
 		"force split": Scope{Changes: 3, Live: 1, Snapshot: 1, Force: true, Split: 2, Sweep: true},
 		"third sweep": Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true, Third: true, Sweep: true},
 		"third force": Scope{Changes: 2, Live: 1, Snapshot: 1, Force: true, Third: true},
+		"foreign":     Scope{Changes: 2, Live: 3, Snapshot: 1, Sweep: true, Replay: true, Foreign: true},
 		"lanes":       Lanes{Live: 3, Snapshot: 2},
 		"batches":     Lanes{Live: 2, Snapshot: 2},
 		"facts":       Facts{Changes: 3, Names: 2, Late: 2},
@@ -101,6 +103,8 @@ var (
 	gap    = Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true}
 	copied = Scope{Changes: 1, Live: 1, Snapshot: 2, Gap: true}
 	buried = Scope{Changes: 1, Live: 1, Snapshot: 1, Gap: true, Dead: true}
+	moved  = Scope{Changes: 2, Live: 2, Snapshot: 1, Sweep: true, Foreign: true}
+	forgot = Scope{Changes: 2, Live: 2, Snapshot: 1, Sweep: true, Forgets: true}
 	pair   = Lanes{Live: 2, Snapshot: 1}
 	facts  = Facts{Changes: 2, Names: 2, Late: 1}
 	pages  = Segments{Pages: 2, InFlight: 2, Names: 2, Late: 1}
@@ -132,6 +136,10 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 		{ReplayBoth, replay},
 		{ReplayAfterSweep, replay},
 		{RerunInVersion, rerun},
+		{EpochOfReplay, rerun},
+		{ResumeFromFact, moved},
+		{ResumeFromFact, forgot},
+		{SweepReadsFacts, moved},
 		{StopAtGap, gap},
 		{RestartFirst, gap},
 		{DropOldGeneration, gap},

@@ -12,6 +12,8 @@ type Scope struct {
 	Gap      bool // the stream forgets changes, and a restart begins a second generation
 	Force    bool // a restart may begin it without a reason
 	Third    bool // and then a third one
+	Forgets  bool // the broker may forget the committed offsets
+	Foreign  bool // anybody may set them to anything
 	Dead     bool // a snapshot record may go to the dlq
 	Most     int  // states; 0 is 50 million
 }

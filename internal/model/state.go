@@ -124,6 +124,7 @@ type state struct {
 	done      [topics]uint8 // by offset: durable in the table, or dropped
 	committed [topics]int8
 	from      [topics]int8
+	offsets   [topics]int8 // that the broker keeps; of interest when others may set them
 	read      int8
 	replaying bool // announced, and the offsets not yet set back
 	replayed  bool

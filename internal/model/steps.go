@@ -37,6 +37,7 @@ func (w *world) next(from state, step func(action, state)) {
 		w.apply(&from, do)
 		w.sweep(&from, do)
 		w.operator(&from, do)
+		w.foreign(&from, do)
 		do(graceDone, none, w.grace)
 	}
 }
@@ -67,7 +68,7 @@ func (w *world) settle(s *state) {
 			s.before[i].shards = before{}.shards
 		}
 	}
-	if !w.Replay || s.replayed {
+	if (!w.Replay || s.replayed) && !w.moves() {
 		for t, first := range s.from {
 			clear(s.topic(int8(t))[:first])
 		}

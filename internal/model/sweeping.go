@@ -7,7 +7,7 @@ func (w *world) sweep(s *state, do doer[state]) {
 	sw := &s.sweeper
 	switch sw.sweeping {
 	case notSweeping:
-		if s.item.kind == marker && !s.replaying && w.mayBegin(s) {
+		if s.item.kind == marker && !s.replaying && w.mayBegin(s, w.appliedFor(s)) {
 			do(sweepSamples, none, func(s *state) {
 				s.sweeper = sweeper{sweeping: settling, sample: [2]fact{s.shards[0].said, s.shards[1].said}}
 				if !w.has(SweepEndsAfter) {
@@ -16,7 +16,7 @@ func (w *world) sweep(s *state, do doer[state]) {
 			})
 		}
 	case settled:
-		if s.item.kind == marker && (w.covers(s, s.item) || !w.has(SweepSettles)) {
+		if s.item.kind == marker && (w.covers(s, w.appliedFor(s), s.item) || !w.has(SweepSettles)) {
 			do(sweepSees, none, func(s *state) {
 				end := s.lives
 				if !w.has(SweepEndsAfter) {
@@ -26,7 +26,7 @@ func (w *world) sweep(s *state, do doer[state]) {
 			})
 		}
 	case seen:
-		if w.mayRemove(s) {
+		if w.mayRemove(s, w.appliedFor(s)) {
 			do(sweepGuards, none, func(s *state) {
 				s.sweeper.sweeping, s.sweeper.end = waiting, 0
 				if !w.has(SweepGrace) {

@@ -74,6 +74,8 @@ const (
 	closerReadsFacts
 	closerReadsEnds
 	closerStops
+	offsetIsSet
+	applierBegins
 )
 
 var verbs = [...]string{
@@ -116,6 +118,7 @@ var verbs = [...]string{
 	copierEraseFails: "a snapshot worker erases, and the append fails, the fact of",
 	closerReadsFacts: "the facts are read, and the segment is done", closerReadsEnds: "the ends of the snapshot topic are read",
 	closerStops: "the close is begun again",
+	offsetIsSet: "somebody sets the committed offset, of topic", applierBegins: "an applier begins at the committed offset, of topic",
 }
 
 // String is the action in words.
@@ -134,6 +137,8 @@ func (a action) String() string {
 		text = letter(text, a.object)
 	case a.verb >= copierWriteFails && a.verb <= copierEraseFails:
 		text += " " + nameOf(a.object)
+	case a.verb == offsetIsSet:
+		text += " " + itoa(a.object%topics) + " to " + itoa(a.object/topics)
 	case a.verb >= captureBegins && a.verb <= captureLooks:
 		text = letter(text, a.object)
 	case a.verb >= captureWriteFails && a.verb <= lateFactArrives:

@@ -33,6 +33,7 @@ type network struct {
 	dead   chan struct{} // closed when the process has been killed
 	held   chan struct{} // closed when the process goes on; nil when it is not held
 	linger time.Duration // how long a request to the database takes to arrive
+	wall   step          // requests to brokers that do not arrive as long as the process lives; "" for none
 	conns  map[*conn]bool
 }
 
@@ -97,6 +98,29 @@ func (n *network) delay(d time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.linger = d
+}
+
+// obstruct lets no request of this step to a broker through any more.
+func (n *network) obstruct(s step) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.wall = s
+}
+
+// pass returns nil if a request to a broker may go on. Before a wall it waits until the sender gives up, or is dead.
+func (n *network) pass(s step, giveUp <-chan struct{}) error {
+	n.mu.Lock()
+	wall := n.wall
+	n.mu.Unlock()
+	if wall == "" || wall != s {
+		return nil
+	}
+	select {
+	case <-giveUp:
+		return errCut
+	case <-n.dead:
+		return errDead
+	}
 }
 
 // travel is how long a request takes to arrive: mostly nothing worth speaking of, sometimes longer than others that were
@@ -230,6 +254,9 @@ func (c *conn) send(frame []byte) error {
 	}
 	s := stepOf(frame)
 	if err := c.network.step(s, before); err != nil {
+		return err
+	}
+	if err := c.network.pass(s, c.closed); err != nil {
 		return err
 	}
 	// Only what kafka-go sends without a lock may take its time: fake time stands still while anyone waits for a lock.

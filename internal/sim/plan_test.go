@@ -23,7 +23,7 @@ type plan struct {
 	owned    int  // items that the application wrote to the new table itself, before
 	big      bool // a row that fits the old table only
 	heavy    int  // rows so large that four of them are more than a page
-	late     bool // the stream is enabled once the rows are there: it does not have them
+	late     bool // the stream is enabled once the rows are there: it does not have them, and only the snapshot brings them
 	shards   int  // of the old table's stream
 	segments int
 	parts    int // partitions of the data topics
@@ -101,7 +101,19 @@ func planOf(seed uint64) plan {
 		early := happening{at: time.Duration(r.Int64N(int64(time.Second))), what: killCopierName, dice: r.Uint64()}
 		p.phases[0].events = slices.Insert(p.phases[0].events, 0, early)
 	}
+	p.late = random(seed, "late").IntN(2) == 0
+	p.aim(random(seed, "pages"))
 	return p
+}
+
+// aim lets pages of the snapshot not arrive, at the start of the first phase or of one that begins a generation.
+func (p *plan) aim(r *rand.Rand) {
+	for i := range p.phases {
+		ph := &p.phases[i]
+		if r.IntN(3) == 0 && (i == 0 || ph.gap) {
+			ph.events = slices.Insert(ph.events, 0, happening{what: holdPagesName, dice: r.Uint64()})
+		}
+	}
 }
 
 // happenings spreads n of them over a phase.

@@ -64,6 +64,7 @@ func (w *world) phase(app *application, ph phase) {
 	time.Sleep(time.Until(began.Add(ph.length)))
 	close(w.calmed)
 	w.setInterrupt(nil)
+	w.lay(nil)
 	w.weather.change(func(c *climate) { *c = climate{} })
 	w.story.tell("world", "the weather is fine")
 	w.busy.Wait()

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -17,8 +18,9 @@ type trouble struct {
 	make func(w *world, r *rand.Rand)
 }
 
-// troubles are all kinds. A plan names them, so their order is a part of every seed.
-var troubles []trouble
+// troubles are what a plan chooses from. It names them, so their order is a part of every seed. For those that are aimed
+// it has a moment of their own.
+var troubles, aimed []trouble
 
 func init() { //nolint:gochecknoinits // it breaks the cycle between plans and worlds
 	troubles = []trouble{
@@ -51,13 +53,14 @@ func init() { //nolint:gochecknoinits // it breaks the cycle between plans and w
 		}},
 		{"audit", func(w *world, _ *rand.Rand) { w.witness.audit() }},
 	}
+	aimed = []trouble{{holdPagesName, holdPages}}
 }
 
 // cause makes a trouble happen.
 func (w *world) cause(h happening) {
 	r := rand.New(rand.NewPCG(w.plan.seed, h.dice))
 	w.story.tell("trouble", "%s", h.what)
-	for _, t := range troubles {
+	for _, t := range slices.Concat(troubles, aimed) {
 		if t.name == h.what {
 			t.make(w, r)
 			return
@@ -99,6 +102,8 @@ func killWorker(w *world, r *rand.Rand) {
 		p.kill()
 	}
 }
+
+const holdPagesName = "pages do not arrive, and their worker is killed"
 
 const killCopierName = "kill a snapshot worker"
 

@@ -313,6 +313,10 @@ func (v *witness) checkFacts(facts *checkpoint.Facts) {
 			v.world.fail("invariant 6: segment %d went back from %+v to %+v", f.Segment, was, f)
 		}
 		v.segments[f.Segment] = f
+		// Each page has been published at least once, and none of its rows is in another page.
+		if rows := v.rowsOf(fmt.Sprintf("%d/%d", f.Segment, f.Total)); int64(rows) < f.Items {
+			v.world.fail("invariant 2: the fact of segment %d says %d rows (done %t), and %d are in the snapshot topic", f.Segment, f.Items, f.Done, rows)
+		}
 	}
 	now := facts.Shards(v.generation)
 	for id, was := range v.shards {
@@ -340,6 +344,20 @@ func (v *witness) checkFacts(facts *checkpoint.Facts) {
 			}
 		}
 	}
+}
+
+// rowsOf is how many rows of a segment, in this generation, the snapshot topic has.
+func (v *witness) rowsOf(source string) int {
+	keys := map[string]bool{}
+	for id, records := range v.records {
+		for _, r := range records {
+			from, _ := r.Header(events.HeaderSource)
+			if version, valid := v.version(r); id.Topic == v.world.topics.Snapshot && from == source && valid && version.Generation == v.generation {
+				keys[string(r.Key)] = true
+			}
+		}
+	}
+	return len(keys)
 }
 
 // checkCommitted: every record below a committed offset is in the new table, in the dlq, or one to be dropped.

@@ -53,6 +53,7 @@ type world struct {
 	seats     map[*seat]*process
 	everyone  []*process
 	interrupt func(*process, step, moment) bool // true kills
+	ambush    *ambush                           // nil for none
 
 	requests sync.WaitGroup // to the database, on their way
 	eternity *time.Timer
@@ -184,6 +185,7 @@ func (w *world) table(name string) *dynamodb.Table {
 func (w *world) onStep(p *process, s step, m moment) error {
 	w.mu.Lock()
 	hit := w.interrupt != nil && w.interrupt(p, s, m)
+	w.walksInto(p, s, m)
 	w.mu.Unlock()
 	if hit {
 		w.story.tell(p.name, "is killed %s %q", map[moment]string{before: "before", after: "after"}[m], s)
