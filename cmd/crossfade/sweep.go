@@ -15,7 +15,7 @@ import (
 type sweepCommand struct {
 	cli.File
 	cli.Logging
-	FallbackReadsOff bool `help:"Nothing reads the old table any more: tombstones may go too, and with live.from: none any marker."`
+	FallbackReadsOff bool `help:"Nothing reads the old table any more: tombstones and your own markers may go too, and with live.from: none any marker."`
 }
 
 // Run is called by the flags' parser.
