@@ -15,7 +15,7 @@ import (
 type sweepCommand struct {
 	cli.File
 	cli.Logging
-	FallbackReadsOff bool `help:"Nothing reads the old table any more: tombstones may go too, and with live.from: none any marker."`
+	FallbackReadsOff bool `help:"Nothing reads the old table any more: tombstones and your own markers may go too, and with live.from: none any marker."`
 }
 
 // Run is called by the flags' parser.
@@ -36,11 +36,18 @@ func (c *sweepCommand) Run(ctx context.Context, streams cli.Streams) error {
 		},
 	})
 	progress.Close()
-	if errors.Is(err, sweep.ErrFallbackReads) {
-		return &cli.UsageError{Message: err.Error()} // nothing was begun: there is nothing to sum up
+	if !errors.Is(err, sweep.ErrFallbackReads) { // there nothing was begun, and there is nothing to sum up
+		printSummary(streams.Stdout, summary, config.Attributes)
 	}
-	printSummary(streams.Stdout, summary, config.Attributes)
-	if err != nil && ctx.Err() != nil {
+	return sweepError(ctx, err)
+}
+
+// sweepError is what a sweep's error means to a person, and for the exit status: a flag that is missing is wrong use.
+func sweepError(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, sweep.ErrFallbackReads):
+		return &cli.UsageError{Message: err.Error()}
+	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("the sweep was interrupted: markers that were not removed stay as they are, and the next sweep begins anew: %w", err)
 	}
 	return err

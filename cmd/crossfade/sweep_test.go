@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/crossfadedb/crossfade/internal/cli"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/migration"
 	"github.com/crossfadedb/crossfade/internal/sweep"
@@ -25,4 +28,21 @@ func TestTheSummaryOfASweepNamesEveryCount(t *testing.T) {
 	} {
 		require.Contains(t, out.String(), want)
 	}
+}
+
+func TestASweepThatDidNotEndSaysWhy(t *testing.T) {
+	require.NoError(t, sweepError(t.Context(), nil))
+	broken := errors.New("broken")
+	require.Equal(t, broken, sweepError(t.Context(), broken))
+
+	_, wrongUse := errors.AsType[*cli.UsageError](sweepError(t.Context(), sweep.ErrFallbackReads))
+	require.True(t, wrongUse)
+	require.ErrorContains(t, sweepError(t.Context(), sweep.ErrFallbackReads), "--fallback-reads-off")
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("interrupt"))
+	err := sweepError(ctx, context.Cause(ctx))
+	require.ErrorContains(t, err, "interrupt")
+	require.ErrorContains(t, err, "the next sweep begins anew")
+	require.NoError(t, sweepError(ctx, nil), "it came to its end all the same")
 }

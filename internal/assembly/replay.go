@@ -33,7 +33,7 @@ func (e *UnsaidError) Error() string {
 			"if the application has left a marker for every row that it deleted in the new table, say so with --deletes-marked"
 	}
 	return "a replay applies everything again from the start: once the application writes the new table, a row that it deleted there would come back, " +
-		"and its updates of rows that this migration had written may be overwritten. Neither leaves a trace that could be looked for; " +
+		"and with a raised apply.rerun its updates of rows that this migration had written would be overwritten. Neither leaves a trace that could be looked for; " +
 		"if nothing but this migration has written the new table, say so with --new-table-unused"
 }
 

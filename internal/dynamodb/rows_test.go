@@ -44,6 +44,7 @@ func TestOlder(t *testing.T) {
 	put(t, table, stored("older", "x", first))
 	put(t, table, stored("rerun", "x", rerun))
 	put(t, table, marker("dead", first, ""))
+	put(t, table, marker("updated", first, `,"x":{"S":"of the application"}`))
 	put(t, table, stored("read", "x", second))
 	put(t, table, stored("changed", "x", events.Version{Generation: 2, Class: events.Live, Position: events.PositionAt(0)}))
 	put(t, table, `{"pk":{"S":"own"},"sk":{"N":"1"}}`)
@@ -55,6 +56,8 @@ func TestOlder(t *testing.T) {
 		keyAt("older", 1): {Key: keyAt("older", 1), Version: first},
 		keyAt("rerun", 1): {Key: keyAt("rerun", 1), Version: rerun},
 		keyAt("dead", 1):  {Key: keyAt("dead", 1), Version: first, Marker: true},
+		// The search leaves it, as it leaves every marker: what the application has written in it is not overwritten.
+		keyAt("updated", 1): {Key: keyAt("updated", 1), Version: first, Marker: true},
 	}
 	for _, segments := range []int{1, 3} {
 		require.Equal(t, want, olderOf(t, rowsOf(table), second, segments))

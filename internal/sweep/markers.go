@@ -15,6 +15,10 @@ type Marker struct {
 	Tombstone bool           // to be kept until nothing reads the old table any more
 }
 
+// stays reports whether the marker is to be kept until nothing reads the old table any more. One that the application wrote itself
+// is a tombstone too: the row died in the new table, and no shard's fact says what is still to come of it from the old one.
+func (m Marker) stays() bool { return m.Tombstone || m.Version == events.Version{} }
+
 // Page is one answer of a scan for markers.
 type Page struct {
 	Markers []Marker

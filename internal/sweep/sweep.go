@@ -55,7 +55,7 @@ var ErrFallbackReads = errors.New("markers must stay while reads fall back to th
 type Summary struct {
 	Removed    int64
 	Changed    int64 // no longer this marker when their turn came: written again meanwhile
-	Tombstones int64 // left, because fallback reads may still be on
+	Tombstones int64 // left, because fallback reads may still be on; those that the application wrote itself too
 	OldShards  int64 // left, because no fact knows the shard that they came from
 	Updated    int64 // left, because the application has updated them: they have attributes of its own
 	// PutBack is how many of Updated were removed in the moment after they had been looked at, and put back as they were.
@@ -143,7 +143,7 @@ func (s *Sweep) scan(ctx context.Context, segment int, after []byte) (page Page,
 
 func (s *Sweep) collect(window, found []Marker) []Marker {
 	for _, m := range found {
-		if m.Tombstone && !s.FallbackReadsOff {
+		if m.stays() && !s.FallbackReadsOff {
 			s.summary.Tombstones++
 		} else {
 			window = append(window, m)
