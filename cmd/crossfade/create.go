@@ -16,6 +16,7 @@ type createCommand struct {
 	EnableStream bool `help:"Turn the old table's stream on, with new images, if it is off."`
 	DryRun       bool `help:"Only check."`
 	KeepExisting bool `help:"Items of the new table without a version are the application's: leave them as they are, for good."`
+	TakeOver     bool `help:"Earlier migrations that are over have written into the new table: begin above all of their generations. Rows of theirs that are not in the old table get markers."`
 }
 
 // Run is called by the flags' parser.
@@ -25,7 +26,8 @@ func (c *createCommand) Run(ctx context.Context, streams cli.Streams) error {
 		return err
 	}
 	report, err := assembly.Create(ctx, config, assembly.CreateOptions{
-		EnableStream: c.EnableStream, DryRun: c.DryRun, KeepExisting: c.KeepExisting, Logger: c.Logger(streams.Stderr),
+		EnableStream: c.EnableStream, DryRun: c.DryRun, KeepExisting: c.KeepExisting, TakeOver: c.TakeOver,
+		Logger: c.Logger(streams.Stderr),
 	})
 	if report != nil {
 		if err := printChecks(streams.Stdout, report.Checks); err != nil {
@@ -51,8 +53,13 @@ func printChecks(w io.Writer, checks []assembly.Check) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, check := range checks {
 		mark, text := "ok", check.Found
-		if check.Problem != "" {
+		switch {
+		case check.Problem != "":
 			mark, text = "NO", check.Problem
+		case check.Warning != "" && check.Found != "":
+			mark, text = "!!", check.Found+"; "+check.Warning
+		case check.Warning != "":
+			mark, text = "!!", check.Warning
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\n", mark, check.What, text)
 	}

@@ -13,6 +13,7 @@ type runCommand struct {
 	cli.File
 	cli.Logging
 	EnableStream bool `help:"When the migration is not created yet: turn the old table's stream on, if it is off."`
+	TakeOver     bool `help:"When the migration is not created yet: begin above the generations of earlier migrations that have written into the new table."`
 	KeepExisting bool `help:"When the migration is not created yet: leave items of the new table without a version as they are."`
 }
 
@@ -24,7 +25,7 @@ func (c *runCommand) Run(ctx context.Context, streams cli.Streams) error {
 	}
 	return cli.Watched(streams, c.Logging, func(logger *slog.Logger, show *assembly.Show) error {
 		return assembly.Run(ctx, config, assembly.RunOptions{
-			Create: assembly.CreateOptions{EnableStream: c.EnableStream, KeepExisting: c.KeepExisting, Logger: logger},
+			Create: assembly.CreateOptions{EnableStream: c.EnableStream, KeepExisting: c.KeepExisting, TakeOver: c.TakeOver, Logger: logger},
 			Show:   show, Logger: logger,
 		})
 	})

@@ -44,7 +44,7 @@ func (r Rules) Decide(d *events.Decoder, record events.Record, state checkpoint.
 	if err != nil {
 		return events.Event{}, "", err
 	}
-	if err := r.version(&e, record); err != nil {
+	if err := r.version(&e, record, state); err != nil {
 		return events.Event{}, "", err
 	}
 	switch current := state.Generation(); {
@@ -92,8 +92,9 @@ func ahead(record events.Record, state checkpoint.State) bool {
 	return err == nil && v.Generation > state.Generation()
 }
 
-// version checks the version that a record carries, or gives the application's event its own.
-func (r Rules) version(e *events.Event, record events.Record) error {
+// version checks the version that a record carries, or gives the application's event its own: of the current generation,
+// which may be above 1 from the start.
+func (r Rules) version(e *events.Event, record events.Record, state checkpoint.State) error {
 	has := e.Version != (events.Version{})
 	switch {
 	case record.Topic == r.SnapshotTopic:
@@ -111,7 +112,7 @@ func (r Rules) version(e *events.Event, record events.Record) error {
 			return &events.Invalid{Reason: events.Undecodable, Detail: "the header version is not the application's to set"}
 		}
 		position, err := r.position(e, record)
-		e.Version = events.Version{Generation: 1, Class: events.Live, Position: position}
+		e.Version = events.Version{Generation: state.Generation(), Class: events.Live, Position: position}
 		return err
 	}
 	return errors.New("no rule for topic " + record.Topic)

@@ -279,3 +279,17 @@ func TestNewerGenerationWaitsForTheControlLog(t *testing.T) {
 func closedAt(end int64) *checkpoint.Closed {
 	return &checkpoint.Closed{Generation: 1, Ends: map[int]int64{0: end}}
 }
+
+// The application's events are of the generation that the migration began with; a lower one would lose to what an earlier
+// migration left in the table.
+func TestApplicationsEventsAreOfTheCurrentGeneration(t *testing.T) {
+	rules := newWorld(t).rules
+	rules.From = FromApp
+	home := liveAt(events.PartitionOf([]byte(keyOf("a")), rules.LivePartitions))
+	record := in(home, 42, events.Record{Key: []byte(keyOf("a")), Value: item("a", "v").Raw})
+	state := checkpoint.State{Created: &checkpoint.Created{Generation: 7}}
+	e, drop, err := rules.Decide(events.NewDecoder(schema), record, state)
+	require.NoError(t, err)
+	require.Empty(t, drop)
+	require.Equal(t, events.Version{Generation: 7, Class: events.Live, Position: events.PositionAt(42)}, e.Version)
+}

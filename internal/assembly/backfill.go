@@ -16,8 +16,8 @@ import (
 // searcher is the partition of .work whose owner looks for the rows that vanished: one at a time is enough.
 const searcher = 0
 
-// snapshot reads segments as the group hands them out, and returns once the snapshot is closed and, in a generation that a
-// restart began, the rows that vanished are marked.
+// snapshot reads segments as the group hands them out, and returns once the snapshot is closed and, in a generation above
+// others, the rows that vanished are marked.
 func (w *worker) snapshot(ctx context.Context) error {
 	if w.state.Phase() == checkpoint.Streaming {
 		w.Logger.Info("the snapshot is closed already; nothing to do")
@@ -41,7 +41,7 @@ func (w *worker) snapshot(ctx context.Context) error {
 			reads.SetMost(w.Config.Snapshot.MaxReadUnits * float64(len(mine)) / float64(w.state.Created.WorkPartitions))
 			parts, ctx := errgroup.WithContext(ctx)
 			parts.Go(func() error { return reader.Run(ctx, mine, w.state.Created.WorkPartitions) })
-			if w.state.Restarted != nil && slices.Contains(mine, searcher) {
+			if w.state.Searches() && slices.Contains(mine, searcher) {
 				parts.Go(func() error { return w.search(reads).Run(ctx) })
 			}
 			return parts.Wait()
@@ -81,9 +81,9 @@ func (w *worker) search(reads *snapshot.Reads) *snapshot.Search {
 	}
 }
 
-// marked waits until the watch knows that the rows that vanished are marked, in a generation that a restart began.
+// marked waits until the watch knows that the rows that vanished are marked, in a generation above others.
 func (w *worker) marked(ctx context.Context) error {
-	if w.state.Restarted == nil {
+	if !w.state.Searches() {
 		return nil
 	}
 	tick := time.NewTicker(min(time.Second, w.Config.Grace/20))

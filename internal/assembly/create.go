@@ -19,6 +19,7 @@ type CreateOptions struct {
 	EnableStream bool // turn the old table's stream on if it is off
 	DryRun       bool // only check
 	KeepExisting bool // items of the new table without a version are the application's, and stay as they are
+	TakeOver     bool // items of earlier migrations are in the new table: begin above all of their generations
 	Logger       *slog.Logger
 }
 
@@ -26,7 +27,8 @@ type CreateOptions struct {
 type Check struct {
 	What    string `json:"what"`
 	Found   string `json:"found"`
-	Problem string `json:"problem,omitempty"` // empty when all is well
+	Warning string `json:"warning,omitempty"` // what is unknown, or a person should know; it forbids nothing
+	Problem string `json:"problem,omitempty"` // empty when nothing forbids it
 }
 
 // CreateReport is what create found and did.
@@ -35,6 +37,8 @@ type CreateReport struct {
 	Existed bool    `json:"existed"` // created before; nothing was changed
 	Created bool    `json:"created"`
 	Shards  int     `json:"shards"` // open shards whose start is recorded now
+	// Generation is what the migration begins with, or the current one if it existed; 0 when that is not known.
+	Generation uint32 `json:"generation,omitempty"`
 }
 
 // Refused reports whether a check found a problem.
@@ -47,7 +51,7 @@ func (r *CreateReport) Refused() bool {
 	return false
 }
 
-// Create checks everything first, all of it, and changes nothing unless all is well. Then it creates the topics,
+// Create checks everything first, all of it, and changes nothing unless all is well. Then it turns the stream on, creates the topics,
 // makes the start of capture durable, and appends the control record, in this order. A crash in between leaves a
 // migration that is not created; Create goes on from there. Of a created one it changes nothing.
 func Create(ctx context.Context, c *migration.Config, o CreateOptions) (*CreateReport, error) {
@@ -66,14 +70,15 @@ type creation struct {
 	report  *CreateReport
 	old     dynamodb.Description
 	new     dynamodb.Description
+	highest uint32 // generation of earlier migrations in the new table; 0 when there is none
+	singly  bool   // the new table's server knows no PartiQL
 }
 
 // errChecks says that the report names a problem.
 var errChecks = &fault.Error{Class: fault.Fatal, Reason: "checks", What: "the checks found problems; nothing was changed"}
 
 func (c *creation) run(ctx context.Context) (*CreateReport, error) {
-	c.check(ctx)
-	if c.report.Refused() {
+	if !c.checkTables(ctx) {
 		return c.report, errChecks
 	}
 	state, err := c.state(ctx)
@@ -81,9 +86,15 @@ func (c *creation) run(ctx context.Context) (*CreateReport, error) {
 		return c.report, err
 	}
 	if state.Created != nil {
-		c.report.Existed = true
+		// What is in the tables by now is the migration's own, and the application's.
+		c.report.Existed, c.report.Generation = true, state.Generation()
 		return c.report, c.sameConfig(state)
 	}
+	c.check(ctx)
+	if c.report.Refused() {
+		return c.report, errChecks
+	}
+	c.report.Generation = c.generation()
 	if c.options.DryRun {
 		return c.report, nil
 	}
@@ -103,7 +114,7 @@ func (c *creation) create(ctx context.Context) error {
 		if err := c.patiently(ctx, facts.Refresh); err != nil {
 			return err
 		}
-		started, err := capture.Start(ctx, dynamodb.NewStream(c.Old, c.old.Stream, c.old.KeySchema), facts, 1)
+		started, err := capture.Start(ctx, dynamodb.NewStream(c.Old, c.old.Stream, c.old.KeySchema), facts, c.generation())
 		if err != nil {
 			return err
 		}
@@ -140,9 +151,10 @@ func (c *creation) enableStream(ctx context.Context) (err error) {
 
 func (c *creation) record() *checkpoint.Created {
 	return &checkpoint.Created{
-		Generation: 1, Config: c.Config.Fingerprint(), KeySchema: c.old.KeySchema, Stream: c.old.Stream,
+		Generation: c.generation(), Config: c.Config.Fingerprint(), KeySchema: c.old.KeySchema, Stream: c.old.Stream,
 		Partitions: c.Config.Kafka.Partitions, WorkPartitions: c.Config.Kafka.WorkPartitions,
 		Segments: c.Config.Snapshot.Segments, EstimatedItems: c.old.Items, KeepExisting: c.options.KeepExisting,
+		Target: c.new.ID, Singly: c.singly,
 	}
 }
 
@@ -169,29 +181,38 @@ func (c *creation) checkTables(ctx context.Context) bool {
 
 // check looks at everything and notes what is wrong; one problem hides no other.
 func (c *creation) check(ctx context.Context) {
-	if !c.checkTables(ctx) {
-		return
-	}
+	c.note("grace", c.checkGrace)
+	c.note("other migrations", func() (string, error) { return c.checkOthers(ctx) })
 	c.note("key schemas", c.checkKeys)
 	c.note("read permission", func() (string, error) { return "scan of the old table answered", c.Old.CheckRead(ctx) })
 	c.note("write permission", func() (string, error) {
 		return "conditional write to the new table answered", c.New.CheckWrite(ctx, c.new.KeySchema)
 	})
-	c.note("insert permission", func() (string, error) {
-		return "insert into the new table answered", c.New.CheckInsert(ctx, c.new.KeySchema)
-	})
-	if c.from() == "stream" {
-		c.note("stream", func() (string, error) { return c.checkStream(ctx) })
+	c.note("insert permission", func() (string, error) { return c.checkInsert(ctx) })
+	c.note("remove permission", func() (string, error) { return c.checkRemove(ctx) })
+	c.note("time to live of the new table", func() (string, error) { return c.checkTimeToLive(ctx) })
+	c.note("items of the new table", func() (string, error) { return c.checkItems(ctx) })
+	if c.from() == "stream" || c.options.TakeOver {
+		c.note("lookup permission", func() (string, error) { return c.checkLookup(ctx) })
 	}
-	if c.from() != "none" {
-		c.note("items of the new table", func() (string, error) { return c.checkExisting(ctx) })
+	if c.from() == "stream" {
+		c.notesOfStream(ctx)
+	}
+}
+
+func (c *creation) notesOfStream(ctx context.Context) {
+	c.note("stream", func() (string, error) { return c.checkStream(ctx) })
+	if c.old.Stream == "" && c.options.EnableStream {
+		c.note("permission to turn the stream on", func() (string, error) { return c.checkUpdate(ctx) })
 	}
 }
 
 func (c *creation) note(what string, look func() (string, error)) {
 	found, err := look()
 	check := Check{What: what, Found: found}
-	if err != nil {
+	if doubt, is := errors.AsType[doubt](err); is {
+		check.Warning = string(doubt)
+	} else if err != nil {
 		check.Found, check.Problem = "", err.Error()
 	}
 	c.report.Checks = append(c.report.Checks, check)
@@ -214,7 +235,7 @@ func (c *creation) checkKeys() (string, error) {
 func (c *creation) checkStream(ctx context.Context) (string, error) {
 	switch {
 	case c.old.Stream == "" && c.options.EnableStream:
-		return "off; will be turned on", nil
+		return c.checkStreamToCome(ctx)
 	case c.old.Stream == "":
 		return "", errors.New("the old table has no stream; turn it on with new images, or use --enable-stream")
 	case !c.old.NewImages:
@@ -222,21 +243,10 @@ func (c *creation) checkStream(ctx context.Context) (string, error) {
 	}
 	stream := dynamodb.NewStream(c.Old, c.old.Stream, c.old.KeySchema)
 	shards, err := stream.Shards(ctx)
-	return fmt.Sprintf("on, new images, %d shards", len(shards)), err
-}
-
-func (c *creation) checkExisting(ctx context.Context) (string, error) {
-	key, found, err := c.New.FindUnversioned(ctx, c.Config.Attributes.Version, c.new.KeySchema)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case !found:
-		return "none without a version", nil
-	case c.options.KeepExisting:
-		return "some without a version (the application's: they will never be changed), for example " + string(key), nil
 	}
-	return "", fmt.Errorf("the new table holds items without a version, for example %s: they would never be changed; "+
-		"empty the table, or say with --keep-existing that they are the application's", key)
+	return checkStreamRead(ctx, stream, len(shards))
 }
 
 // reserved are the attribute names that no item may use.

@@ -346,7 +346,9 @@ func TestACommandSaysWhatItWaitsFor(t *testing.T) {
 			_, err := Sweep(ctx, b.config, SweepOptions{Logger: b.logger()})
 			return err
 		},
-		"replay": func(b *bubble, ctx context.Context) error { return Replay(ctx, b.config, ReplayOptions{NewTableUnused: true, Logger: b.logger()}) },
+		"replay": func(b *bubble, ctx context.Context) error {
+			return Replay(ctx, b.config, ReplayOptions{NewTableUnused: true, Logger: b.logger()})
+		},
 		"restart": func(b *bubble, ctx context.Context) error {
 			_, err := Restart(ctx, b.config, RestartOptions{Logger: b.logger()})
 			return err

@@ -113,7 +113,8 @@ func (r *restart) checkBoth(ctx context.Context, state checkpoint.State) {
 	r.note("write permission", func() (string, error) {
 		return "conditional write to the new table answered", r.New.CheckWrite(ctx, r.new.KeySchema)
 	})
-	r.note("stream", func() (string, error) { return r.checkStream(ctx) })
+	r.note("time to live of the new table", func() (string, error) { return r.checkTimeToLive(ctx) })
+	r.notesOfStream(ctx)
 }
 
 // checkGap demands a reason: a restart reads and writes the whole table again.

@@ -30,6 +30,11 @@ func Run(ctx context.Context, c *migration.Config, o RunOptions) error {
 		}
 		return err
 	}
+	for _, check := range report.Checks {
+		if check.Warning != "" {
+			o.Logger.Warn("before the migration was created", "check", check.What, "warning", check.Warning)
+		}
+	}
 	return work(ctx, c, WorkerOptions{Capture: true, Apply: true, Show: o.Show, Logger: o.Logger, snapshot: true}, (*worker).snapshot, (*worker).streamer)
 }
 

@@ -41,7 +41,7 @@ type Capture struct {
 	Stopped []string `json:"stopped,omitempty"`
 }
 
-// Marking is what is known of the rows that vanished before a restart.
+// Marking is what is known of the rows of older generations that are not at the source.
 type Marking struct {
 	Waiting   string `json:"waiting,omitempty"` // what the search for them still waits for, beside the grace
 	Searching bool   `json:"searching"`         // there is a snapshot worker to do it
@@ -62,7 +62,7 @@ type Status struct {
 	Rows       Done      `json:"rows"` // published; the total is the source's own estimate
 	// Restart is the command that begins a new generation; empty unless the stream has a gap.
 	Restart string   `json:"restart,omitempty"`
-	Marking *Marking `json:"marking,omitempty"` // nil in the first generation
+	Marking *Marking `json:"marking,omitempty"` // nil in generation 1
 	// RowsPerSecond and SecondsLeft are of the snapshot, from one look to the next; 0 when that is not known.
 	RowsPerSecond float64                   `json:"rows_per_second"`
 	SecondsLeft   float64                   `json:"seconds_left"`
@@ -163,10 +163,10 @@ func (p *Parts) look(ctx context.Context) (*Status, error) {
 	return s, errors.Join(p.lags(ctx, s, applied(facts, state.Epoch)), p.members(ctx, s), p.marking(ctx, s, state))
 }
 
-// marking fills in what there is to say in a generation that a restart began.
+// marking fills in what there is to say in a generation above others.
 func (p *Parts) marking(ctx context.Context, s *Status, state checkpoint.State) error {
 	switch {
-	case state.Restarted == nil:
+	case !state.Searches():
 		return nil
 	case state.Marked != nil:
 		s.Marking = &Marking{Done: true, Marked: state.Marked.Marked, Kept: state.Marked.Kept}

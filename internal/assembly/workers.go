@@ -200,7 +200,11 @@ func (w *worker) target() apply.Target {
 	if w.options.Naive {
 		return dynamodb.NewNaiveTarget(w.New)
 	}
-	return dynamodb.NewTarget(w.New, w.state.Created.KeySchema, Attributes(w.Config), w.form())
+	target := dynamodb.NewTarget(w.New, w.state.Created.KeySchema, Attributes(w.Config), w.form())
+	if w.state.Created.Singly {
+		return target.Singly()
+	}
+	return target
 }
 
 // form is the rule by which the new table is written.

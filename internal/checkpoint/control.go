@@ -20,12 +20,13 @@ type Phase string
 const (
 	NotCreated Phase = "not created"
 	Copying    Phase = "copying"   // capture has a start; the snapshot is being read
-	Marking    Phase = "marking"   // closed, in a generation that a restart began: rows that vanished in the gap get markers
+	Marking    Phase = "marking"   // closed, in a generation above others: rows of those that are not at the source get markers
 	Streaming  Phase = "streaming" // only live changes are applied
 )
 
 // Created is recorded by create, after the topics and the start of capture are durable.
 type Created struct {
+	// Generation is 1; above that, the new table held items of earlier migrations, and this one lies above all of them.
 	Generation     uint32            `json:"generation"`
 	Config         map[string]string `json:"config"` // the fields that must not change, by dotted name
 	KeySchema      events.KeySchema  `json:"key_schema"`
@@ -35,6 +36,10 @@ type Created struct {
 	Segments       int               `json:"segments"`
 	EstimatedItems int64             `json:"estimated_items"` // as the source said when it was asked
 	KeepExisting   bool              `json:"keep_existing,omitempty"`
+	// Target is the identity of the new table, which no other one of its name ever has; empty if the server gives none.
+	Target string `json:"target,omitempty"`
+	// Singly says that the new table's server knows no PartiQL, so that every row is written by a call of its own.
+	Singly bool `json:"singly,omitempty"`
 }
 
 // Closed is recorded when every segment is done: no snapshot record at or past these offsets is ever applied.
@@ -111,7 +116,7 @@ type State struct {
 	Began     time.Time  // when the current generation did, by the clock of the process that wrote it
 	Closed    *Closed    // of the current generation; nil while its snapshot goes on
 	ClosedAt  time.Time  // by the clock of the process that wrote it
-	Marked    *Marked    // of the current generation; nil in the first one
+	Marked    *Marked    // of the current generation; nil in generation 1
 	Removed   int64      // markers swept so far
 	Sweeps    int        // passes begun
 	// Sweepers are the processes whose sweep has begun to remove markers and has not said that it has ended: at work, or dead.
@@ -131,12 +136,17 @@ func (s State) Phase() Phase {
 		return NotCreated
 	case s.Closed == nil:
 		return Copying
-	case s.Restarted != nil && s.Marked == nil:
+	case s.Searches() && s.Marked == nil:
 		return Marking
 	default:
 		return Streaming
 	}
 }
+
+// Searches reports whether rows of the new table that are not at the source have to be looked for in the current
+// generation. Only below generation 1 there is nothing that could have left any: a restart leaves the rows of the
+// generation before, and a migration that is created above others leaves theirs.
+func (s State) Searches() bool { return s.Generation() > 1 }
 
 // Generation is the current one; 0 when not created.
 func (s State) Generation() uint32 {

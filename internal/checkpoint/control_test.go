@@ -309,3 +309,20 @@ func TestWatchOfABrokenLogStops(t *testing.T) {
 		require.ErrorContains(t, watch.Run(t.Context()), "control entry at offset 0")
 	})
 }
+
+// A migration that is created above the generations of others has rows to look for, as a restart has.
+func TestCreatedAboveOthersSearches(t *testing.T) {
+	c := checkpoint.NewControl(&checkpointtest.Log{}, "me")
+	state, err := c.Append(t.Context(), checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 4}})
+	require.NoError(t, err)
+	require.EqualValues(t, 4, state.Generation())
+	require.True(t, state.Searches())
+	state, err = c.Append(t.Context(), checkpoint.ControlEntry{Closed: &checkpoint.Closed{Generation: 4}})
+	require.NoError(t, err)
+	require.Equal(t, checkpoint.Marking, state.Phase())
+	state, err = c.Append(t.Context(), checkpoint.ControlEntry{Marked: &checkpoint.Marked{Generation: 4}})
+	require.NoError(t, err)
+	require.Equal(t, checkpoint.Streaming, state.Phase())
+	require.False(t, checkpoint.State{}.Searches())
+	require.False(t, checkpoint.State{Created: &checkpoint.Created{Generation: 1}}.Searches())
+}

@@ -18,9 +18,16 @@ import (
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementRequest.html
 const maxStatement = 8192
 
-// Insert implements apply.Target by BatchExecuteStatement: one INSERT for each row, which says "must not exist".
+// Insert implements apply.Target by BatchExecuteStatement: one INSERT for each row, which says "must not exist". Without
+// PartiQL it makes a PutItem for each row instead, one after the other: so there are no more calls at once than there may be.
 func (t *Target) Insert(ctx context.Context, rows []events.Event) []apply.Result {
 	results := make([]apply.Result, len(rows))
+	if t.singly {
+		for i, row := range rows {
+			results[i] = t.Put(ctx, row)
+		}
+		return results
+	}
 	batched := make([]int, 0, len(rows))   // indexes into rows
 	statement := t.statement(rows[0].Item) // quoted; nil when it would be too long
 	room := 0

@@ -230,22 +230,6 @@ func TestScanAnswerThatIsNoAnswer(t *testing.T) {
 	}
 }
 
-func TestFindUnversioned(t *testing.T) {
-	t.Parallel()
-	table, _, _ := newTable(t, embedded.Options{})
-	for i := range 30 {
-		put(t, table, fmt.Sprintf(`{"pk":{"S":"p%d"},"sk":{"N":"1"},"cf:v":{"S":"v"},"s":{"S":"%s"}}`, i, strings.Repeat("y", 100<<10)))
-	}
-	_, found, err := table.FindUnversioned(t.Context(), names.Version, schema)
-	require.NoError(t, err)
-	require.False(t, found)
-	put(t, table, `{"pk":{"S":"app"},"sk":{"N":"7"},"version":{"S":"its own"}}`)
-	key, found, err := table.FindUnversioned(t.Context(), names.Version, schema)
-	require.NoError(t, err)
-	require.True(t, found)
-	require.Equal(t, keyAt("app", 7), key)
-}
-
 func TestDescribeAndChecks(t *testing.T) {
 	t.Parallel()
 	table, _, f := newTable(t, embedded.Options{})

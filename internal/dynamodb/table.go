@@ -134,6 +134,8 @@ func (t *Table) Name() string { return t.name }
 
 // Description is what DynamoDB says of a table.
 type Description struct {
+	ARN        string
+	ID         string // which no other table ever has; empty where the server gives none
 	KeySchema  events.KeySchema
 	Items      int64  // an estimate, some hours old
 	Stream     string // the ARN of the stream; empty when it is off
@@ -161,7 +163,7 @@ func (t *Table) Describe(ctx context.Context) (_ Description, err error) {
 }
 
 func describe(table *types.TableDescription) Description {
-	d := Description{Items: aws.ToInt64(table.ItemCount)}
+	d := Description{ARN: aws.ToString(table.TableArn), ID: aws.ToString(table.TableId), Items: aws.ToInt64(table.ItemCount)}
 	byName := map[string]types.ScalarAttributeType{}
 	for _, a := range table.AttributeDefinitions {
 		byName[aws.ToString(a.AttributeName)] = a.AttributeType
@@ -247,28 +249,6 @@ func (t *Table) CheckWrite(ctx context.Context, schema events.KeySchema) error {
 		return nil
 	}
 	return err
-}
-
-// FindUnversioned looks for an item without the version attribute.
-func (t *Table) FindUnversioned(ctx context.Context, version string, schema events.KeySchema) (key events.Key, found bool, err error) {
-	filter := append([]byte(`,"FilterExpression":"attribute_not_exists(#v)","ExpressionAttributeNames":{"#v":`), quote(nil, version)...)
-	decoder := events.NewDecoder(schema)
-	for after, first := []byte(nil), true; first || after != nil; first = false {
-		page, err := t.scan(ctx, scanRequest{total: 1, after: after, extra: append(filter, '}')})
-		if err != nil {
-			return "", false, err
-		}
-		for _, raw := range page.items {
-			item, err := decoder.Item(raw)
-			if err != nil {
-				return "", false, err
-			}
-			key, err = schema.Key(item)
-			return key, true, err
-		}
-		after = page.last
-	}
-	return "", false, nil
 }
 
 // begin starts the body of a request about this table, up to the value of its next member.

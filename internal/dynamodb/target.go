@@ -69,6 +69,13 @@ type Target struct {
 	condition []byte
 	insert    string // the beginning of an INSERT statement
 	succeeded []byte // the answer to one
+	singly    bool   // without INSERT statements
+}
+
+// Singly makes the target write every row by a PutItem of its own, for a server that knows no PartiQL.
+func (t *Target) Singly() *Target {
+	t.singly = true
+	return t
 }
 
 // NewTarget returns the target of a table with this key schema.

@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -49,8 +50,8 @@ func NotKnown(err error) bool {
 		return false
 	}
 	switch answer.code {
-	case "UnknownOperationException", "UnknownOperation", "NotImplementedException", "NotImplemented", "HTTP404", "HTTP501":
+	case "UnknownOperationException", "UnknownOperation", "NotImplementedException", "NotImplemented":
 		return true
 	}
-	return answer.status == 501
+	return answer.status == http.StatusNotFound || answer.status == http.StatusNotImplemented
 }

@@ -19,7 +19,7 @@ type searcher struct {
 // search takes the steps of any number of searches. One that takes longer than a grace for a key has ended, and begins anew.
 func (w *world) search(s *state, do doer[state]) {
 	control := w.state(s, s.entries)
-	if control.Restarted == nil {
+	if !control.Searches() {
 		return
 	}
 	current := s.generation()

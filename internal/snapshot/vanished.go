@@ -135,7 +135,7 @@ func (s *Search) Run(ctx context.Context) error {
 	if marked, err := s.await(ctx); err != nil || marked {
 		return ignoreEnd(ctx, err)
 	}
-	s.Logger.Info("looking for rows that vanished before the restart")
+	s.Logger.Info("looking for rows that vanished before this generation")
 	if err := s.search(ctx); err != nil {
 		return ignoreEnd(ctx, err)
 	}
@@ -268,7 +268,7 @@ func (s *Search) record(ctx context.Context) error {
 			}
 			_, err := s.Control.Append(ctx, entry)
 			if err == nil {
-				s.Logger.Info("the rows that vanished before the restart are marked", "marked", entry.Marked.Marked, "kept", entry.Marked.Kept)
+				s.Logger.Info("the rows that vanished before this generation are marked", "marked", entry.Marked.Marked, "kept", entry.Marked.Kept)
 			}
 			if !errors.Is(err, checkpoint.ErrLost) {
 				return err

@@ -1,0 +1,116 @@
+package assembly
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/kafka"
+)
+
+// otherPatience is how long the history of another migration is waited for, once. What does not come by then is unknown.
+const otherPatience = 5 * time.Second
+
+// otherMigration is another migration of the same cluster.
+type otherMigration struct {
+	name  string
+	state checkpoint.State
+}
+
+// others reads the histories of the other migrations on the cluster. What looks like one and cannot be read is unknown.
+func (p *Parts) others(ctx context.Context) (found []otherMigration, unknown []string, err error) {
+	var names []string
+	err = p.patiently(ctx, func(ctx context.Context) (err error) {
+		names, err = p.Kafka.Migrations(ctx)
+		return err
+	})
+	for _, name := range names {
+		if name == p.Config.Name {
+			continue // this one
+		}
+		state, err := p.history(ctx, name)
+		if err != nil {
+			p.Logger.Debug("the history of another migration cannot be read", "migration", name, "error", err)
+			unknown = append(unknown, name)
+			continue // it is named as unknown
+		}
+		if state.Created != nil {
+			found = append(found, otherMigration{name, state})
+		}
+	}
+	return found, unknown, err
+}
+
+func (p *Parts) history(ctx context.Context, name string) (checkpoint.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, otherPatience)
+	defer cancel()
+	return checkpoint.NewControl(p.Kafka.Log(kafka.TopicsOf(name).Control), p.process).Refresh(ctx)
+}
+
+// intoSame reports whether another migration was created for the new table of this one. Where both identities are known they
+// decide; else the names do, and a table of the same name may be meant by both.
+func (c *creation) intoSame(o otherMigration) bool {
+	if theirs := o.state.Created.Target; theirs != "" && c.new.ID != "" {
+		return theirs == c.new.ID
+	}
+	ours := c.Config.Fingerprint()
+	for _, field := range []string{"target.dynamodb.table", "target.dynamodb.region"} {
+		if o.state.Created.Config[field] != ours[field] {
+			return false
+		}
+	}
+	return true
+}
+
+// checkOthers refuses a table that another migration of the same cluster writes, unless it is to be taken over and nobody
+// works on the other one any more.
+func (c *creation) checkOthers(ctx context.Context) (string, error) {
+	others, unknown, err := c.others(ctx)
+	if err != nil {
+		return "", err
+	}
+	var problems, over []string
+	for _, other := range others {
+		if !c.intoSame(other) {
+			continue // it has a table of its own
+		}
+		if problem := c.overtake(ctx, other); problem != "" {
+			problems = append(problems, problem)
+			continue // it is named as a problem
+		}
+		c.highest = max(c.highest, other.state.Generation())
+		over = append(over, other.name)
+	}
+	found := "none into this table, as far as this user may see"
+	if len(over) > 0 {
+		found = "taken over: " + strings.Join(over, ", ")
+	}
+	switch {
+	case len(problems) > 0:
+		return "", &fault.Error{Class: fault.Fatal, Reason: "other-migration", What: strings.Join(problems, "; ")}
+	case len(unknown) > 0:
+		return found, doubt("unknown of these, whose history cannot be read: " + strings.Join(unknown, ", "))
+	}
+	return found, nil
+}
+
+// overtake says why another migration into the same table forbids this one; empty if it does not.
+func (c *creation) overtake(ctx context.Context, other otherMigration) string {
+	named := fmt.Sprintf("the migration %q is into the same table (%s, generation %d)", other.name, other.state.Phase(), other.state.Generation())
+	if !c.options.TakeOver {
+		return named + "; choose another table, or, when that migration is over and its workers have ended for good, begin above it with --take-over"
+	}
+	for _, group := range []string{other.name, other.name + ".snapshot", other.name + ".capture"} {
+		members, err := c.Kafka.Members(ctx, group)
+		switch {
+		case err != nil:
+			return fmt.Sprintf("%s, and whether its workers have ended is unknown: %v", named, err)
+		case len(members) > 0:
+			return fmt.Sprintf("%s, and %d of its workers are at work in the group %s; end them first", named, len(members), group)
+		}
+	}
+	return ""
+}
