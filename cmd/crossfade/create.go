@@ -53,6 +53,8 @@ func printChecks(w io.Writer, checks []assembly.Check) error {
 		mark, text := "ok", check.Found
 		if check.Problem != "" {
 			mark, text = "NO", check.Problem
+		} else if check.Warning != "" {
+			mark, text = "!!", check.Warning
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\n", mark, check.What, text)
 	}

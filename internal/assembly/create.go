@@ -10,7 +10,6 @@ import (
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/fault"
-	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
 
@@ -26,7 +25,9 @@ type CreateOptions struct {
 type Check struct {
 	What    string `json:"what"`
 	Found   string `json:"found"`
-	Problem string `json:"problem,omitempty"` // empty when all is well
+	Problem string `json:"problem,omitempty"` // empty when nothing is refused
+	// Warning is what a person should know although nothing is refused: a risk, or what could not be looked at.
+	Warning string `json:"warning,omitempty"`
 }
 
 // CreateReport is what create found and did.
@@ -66,6 +67,7 @@ type creation struct {
 	report  *CreateReport
 	old     dynamodb.Description
 	new     dynamodb.Description
+	topics  map[string]string // the id of each, by its name; once they are made
 }
 
 // errChecks says that the report names a problem.
@@ -94,9 +96,11 @@ func (c *creation) create(ctx context.Context) error {
 	if err := c.enableStream(ctx); err != nil {
 		return err
 	}
-	if err := c.Kafka.CreateTopics(ctx, c.topicSpec()); err != nil {
+	topics, err := c.Kafka.CreateTopics(ctx, c.topicSpec())
+	if err != nil {
 		return err
 	}
+	c.topics = topics
 	// Invariant 3: the start of capture is durable before the control record lets any worker scan.
 	if c.from() == "stream" {
 		facts := c.facts()
@@ -143,13 +147,7 @@ func (c *creation) record() *checkpoint.Created {
 		Generation: 1, Config: c.Config.Fingerprint(), KeySchema: c.old.KeySchema, Stream: c.old.Stream,
 		Partitions: c.Config.Kafka.Partitions, WorkPartitions: c.Config.Kafka.WorkPartitions,
 		Segments: c.Config.Snapshot.Segments, EstimatedItems: c.old.Items, KeepExisting: c.options.KeepExisting,
-	}
-}
-
-func (c *creation) topicSpec() kafka.TopicSpec {
-	return kafka.TopicSpec{
-		Topics: c.Topics, Partitions: c.Config.Kafka.Partitions, WorkPartitions: c.Config.Kafka.WorkPartitions,
-		Replication: c.Config.Kafka.Replication,
+		Topics: c.topics,
 	}
 }
 
@@ -172,6 +170,7 @@ func (c *creation) check(ctx context.Context) {
 	if !c.checkTables(ctx) {
 		return
 	}
+	c.checkTopics(ctx)
 	c.note("key schemas", c.checkKeys)
 	c.note("read permission", func() (string, error) { return "scan of the old table answered", c.Old.CheckRead(ctx) })
 	c.note("write permission", func() (string, error) {
@@ -191,7 +190,9 @@ func (c *creation) check(ctx context.Context) {
 func (c *creation) note(what string, look func() (string, error)) {
 	found, err := look()
 	check := Check{What: what, Found: found}
-	if err != nil {
+	if doubt, ok := errors.AsType[*unsure](err); ok {
+		check.Found, check.Warning = "", doubt.text
+	} else if err != nil {
 		check.Found, check.Problem = "", err.Error()
 	}
 	c.report.Checks = append(c.report.Checks, check)

@@ -35,6 +35,8 @@ type Created struct {
 	Segments       int               `json:"segments"`
 	EstimatedItems int64             `json:"estimated_items"` // as the source said when it was asked
 	KeepExisting   bool              `json:"keep_existing,omitempty"`
+	// Topics are the ids that Kafka gave the migration's topics, by their names: a topic that is made again has another.
+	Topics map[string]string `json:"topics,omitempty"`
 }
 
 // Closed is recorded when every segment is done: no snapshot record at or past these offsets is ever applied.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -176,6 +177,26 @@ func (f *Facts) Shards(generation uint32) map[string]ShardFact {
 			all[best.Shard] = best
 		}
 	}
+	return all
+}
+
+// Progress says of each subject that is published in part, or was found to have a gap, that it is, in words; so it is
+// empty when there is no fact but the start of capture of the first generation.
+func (f *Facts) Progress() (all []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for subject, facts := range f.segments {
+		if _, ok := Furthest(facts); ok {
+			all = append(all, "there is a fact about "+subject)
+		}
+	}
+	for subject, facts := range f.shards {
+		best, ok := Furthest(facts)
+		if ok && (best.Generation > 1 || best.Records > 0 || best.Position != "" || best.Done || best.Gap != "") {
+			all = append(all, "there is a fact about "+subject+" that is more than its start")
+		}
+	}
+	slices.Sort(all)
 	return all
 }
 
