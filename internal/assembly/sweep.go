@@ -49,7 +49,7 @@ func (p *Parts) sweep(ctx context.Context, o SweepOptions) (sweep.Summary, error
 			logs, err := p.sweepLogs(ctx)
 			return logs, cmp.Or(err, p.confirm(ctx, state))
 		},
-		Grace:     p.Config.Grace, FallbackReadsOff: o.FallbackReadsOff, AppWrites: appWrites,
+		Grace: p.Config.Grace, FallbackReadsOff: o.FallbackReadsOff, AppWrites: appWrites,
 		Say: o.Say, Show: o.Show, Logger: o.Logger,
 	})
 	return pass.Run(ctx)

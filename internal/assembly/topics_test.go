@@ -265,7 +265,9 @@ func TestWorkersRefuseARecreatedTopic(t *testing.T) {
 			}
 			for name, use := range map[string]func() error{
 				"snapshot": func() error { return Snapshot(t.Context(), config, WorkerOptions{Logger: w.logger()}) },
-				"streamer": func() error { return Streamer(t.Context(), config, WorkerOptions{Capture: true, Apply: true, Logger: w.logger()}) },
+				"streamer": func() error {
+					return Streamer(t.Context(), config, WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
+				},
 				"sweep": func() error {
 					_, err := Sweep(t.Context(), config, SweepOptions{Logger: w.logger()})
 					return err

@@ -77,7 +77,8 @@ var settings = []setting{
 	{[]kind{snapshotTopic, liveTopic}, "max.message.bytes", strconv.Itoa(maxMessageBytes), atLeast, loses, "a large item would not get into the topic"},
 	{[]kind{dlqTopic}, "max.message.bytes", strconv.Itoa(maxDeadBytes), atLeast, loses, "a record that cannot be applied would stop its partition"},
 	{
-		[]kind{factsTopic, controlTopic}, "max.message.bytes", strconv.Itoa(maxStatementBytes), atLeast, loses,
+		[]kind{factsTopic, controlTopic},
+		"max.message.bytes", strconv.Itoa(maxStatementBytes), atLeast, loses,
 		"a fact, or the close of the snapshot, would be refused, and the workers stop",
 	},
 	{[]kind{factsTopic}, "cleanup.policy", "compact", equal, loses, "where workers go on from is in the facts; a retention takes those that have not changed for a while"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -178,15 +179,17 @@ func (c *Client) make(ctx context.Context, spec TopicSpec, found map[string]Topi
 // commands are what makes these topics, one line for each.
 func (c *Client) commands(topics []kafkago.TopicConfig) (lines []string) {
 	for _, topic := range topics {
-		line := fmt.Sprintf("kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions %d",
-			strings.Join(c.options.Brokers, ","), topic.Topic, topic.NumPartitions)
+		words := []string{
+			"kafka-topics.sh --bootstrap-server", strings.Join(c.options.Brokers, ","),
+			"--create --topic", topic.Topic, "--partitions", strconv.Itoa(topic.NumPartitions),
+		}
 		if topic.ReplicationFactor > 0 {
-			line += fmt.Sprintf(" --replication-factor %d", topic.ReplicationFactor)
+			words = append(words, "--replication-factor", strconv.Itoa(topic.ReplicationFactor))
 		}
 		for _, e := range topic.ConfigEntries {
-			line += fmt.Sprintf(" --config %s=%s", e.ConfigName, e.ConfigValue)
+			words = append(words, "--config", e.ConfigName+"="+e.ConfigValue)
 		}
-		lines = append(lines, line)
+		lines = append(lines, strings.Join(words, " "))
 	}
 	return lines
 }
