@@ -48,6 +48,9 @@ func printStatus(w io.Writer, s *assembly.Status) error {
 	line := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	line("migration", "%s: %s%s", s.Name, s.Phase, generation(s))
 	line("snapshot", "%d of %d segments, %d rows of about %d, %.0f rows/s%s", s.Segments.Done, s.Segments.Total, s.Rows.Done, s.Rows.Total, s.RowsPerSecond, left(s.SecondsLeft))
+	for _, problem := range s.TopicProblems {
+		line("TOPICS", "%s", problem)
+	}
 	if c := s.Capture; c != nil {
 		line("capture", "%d records from %d shards, %.1f s behind, at %s", c.Records, c.Shards, c.BehindSeconds, orDash(c.Position))
 		if len(c.Gaps) == 0 {

@@ -94,7 +94,7 @@ func (w *appliers) start(ctx context.Context, a kafka.Assignment) (map[events.To
 		}
 	}
 	if len(moved) > 0 {
-		if err := a.Commit(ctx, moved); err != nil {
+		if err := w.worker.commit(a)(ctx, moved); err != nil {
 			w.Logger.Warn("the group's offsets are not set right; the next commit does it", "error", err)
 		}
 	}
@@ -123,8 +123,9 @@ func (w *appliers) sayMoved(id events.TopicPartition, committed int64, known boo
 // more, then as facts. So no fact is written by a member that was given up long ago, and a crash in between only costs
 // that some records are applied again: the sweep relies on the facts too.
 func (w *appliers) commit(a kafka.Assignment) apply.Commit {
+	commit := w.worker.commit(a)
 	return func(ctx context.Context, progress map[events.TopicPartition]apply.Progress) error {
-		if err := a.Commit(ctx, progress); err != nil {
+		if err := commit(ctx, progress); err != nil {
 			return err
 		}
 		if err := w.watch.Fresh(); err != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/fault"
-	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
 
@@ -70,8 +69,9 @@ type creation struct {
 	report  *CreateReport
 	old     dynamodb.Description
 	new     dynamodb.Description
-	highest uint32 // generation of earlier migrations in the new table; 0 when there is none
-	singly  bool   // the new table's server knows no PartiQL
+	highest uint32            // generation of earlier migrations in the new table; 0 when there is none
+	singly  bool              // the new table's server knows no PartiQL
+	topics  map[string]string // the id of each, by its name; once they are made
 }
 
 // errChecks says that the report names a problem.
@@ -88,7 +88,13 @@ func (c *creation) run(ctx context.Context) (*CreateReport, error) {
 	if state.Created != nil {
 		// What is in the tables by now is the migration's own, and the application's.
 		c.report.Existed, c.report.Generation = true, state.Generation()
-		return c.report, c.sameConfig(state)
+		if err := c.sameConfig(state); err != nil {
+			return c.report, err
+		}
+		if c.checkTopics(ctx); c.report.Refused() {
+			return c.report, errChecks
+		}
+		return c.report, nil
 	}
 	c.check(ctx)
 	if c.report.Refused() {
@@ -105,9 +111,11 @@ func (c *creation) create(ctx context.Context) error {
 	if err := c.enableStream(ctx); err != nil {
 		return err
 	}
-	if err := c.Kafka.CreateTopics(ctx, c.topicSpec()); err != nil {
+	topics, err := c.Kafka.CreateTopics(ctx, c.topicSpec())
+	if err != nil {
 		return err
 	}
+	c.topics = topics
 	// Invariant 3: the start of capture is durable before the control record lets any worker scan.
 	if c.from() == "stream" {
 		facts := c.facts()
@@ -154,14 +162,7 @@ func (c *creation) record() *checkpoint.Created {
 		Generation: c.generation(), Config: c.Config.Fingerprint(), KeySchema: c.old.KeySchema, Stream: c.old.Stream,
 		Partitions: c.Config.Kafka.Partitions, WorkPartitions: c.Config.Kafka.WorkPartitions,
 		Segments: c.Config.Snapshot.Segments, EstimatedItems: c.old.Items, KeepExisting: c.options.KeepExisting,
-		Target: c.new.ID, Singly: c.singly,
-	}
-}
-
-func (c *creation) topicSpec() kafka.TopicSpec {
-	return kafka.TopicSpec{
-		Topics: c.Topics, Partitions: c.Config.Kafka.Partitions, WorkPartitions: c.Config.Kafka.WorkPartitions,
-		Replication: c.Config.Kafka.Replication,
+		Target: c.new.ID, Singly: c.singly, Topics: c.topics,
 	}
 }
 
@@ -183,6 +184,7 @@ func (c *creation) checkTables(ctx context.Context) bool {
 func (c *creation) check(ctx context.Context) {
 	c.note("grace", c.checkGrace)
 	c.note("other migrations", func() (string, error) { return c.checkOthers(ctx) })
+	c.checkTopics(ctx)
 	c.note("key schemas", c.checkKeys)
 	c.note("read permission", func() (string, error) { return "scan of the old table answered", c.Old.CheckRead(ctx) })
 	c.note("write permission", func() (string, error) {

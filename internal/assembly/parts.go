@@ -145,7 +145,8 @@ func Attributes(c *migration.Config) dynamodb.Attributes {
 // restartCommand is what begins a new generation.
 func (p *Parts) restartCommand() string { return "crossfade restart -f " + p.Config.File }
 
-// recorded returns the state of a created migration, and refuses a configuration that differs from what was recorded.
+// recorded returns the state of a created migration, and refuses a configuration that differs from what was recorded, and
+// topics that do.
 func (p *Parts) recorded(ctx context.Context) (checkpoint.State, error) {
 	state, err := p.state(ctx)
 	if err != nil {
@@ -157,7 +158,10 @@ func (p *Parts) recorded(ctx context.Context) (checkpoint.State, error) {
 			Advice: "run: crossfade create -f " + p.Config.File,
 		}
 	}
-	return state, p.sameConfig(state)
+	if err := p.sameConfig(state); err != nil {
+		return state, err
+	}
+	return state, p.requireTopics(ctx, state)
 }
 
 func (p *Parts) sameConfig(state checkpoint.State) error {

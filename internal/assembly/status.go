@@ -73,6 +73,8 @@ type Status struct {
 	Counts        apply.Counts              `json:"counts"`
 	Swept         int64                     `json:"swept"`
 	Members       map[string][]kafka.Member `json:"members"` // by consumer group
+	// TopicProblems is what is wrong with the topics, or not known of them; empty when they are as they must be.
+	TopicProblems []string `json:"topic_problems,omitempty"`
 }
 
 // ReadStatus reads everything that the status shows. It changes nothing.
@@ -149,6 +151,7 @@ func (p *Parts) look(ctx context.Context) (*Status, error) {
 		return s, err
 	}
 	s.Phase, s.Swept, s.Generation, s.Began = state.Phase(), state.Removed, state.Generation(), state.Began
+	s.TopicProblems = p.topicProblems(ctx, state)
 	facts := p.facts()
 	if err := facts.Refresh(ctx); err != nil {
 		return s, err

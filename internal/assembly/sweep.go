@@ -1,6 +1,7 @@
 package assembly
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -36,12 +37,20 @@ func (p *Parts) sweep(ctx context.Context, o SweepOptions) (sweep.Summary, error
 	}
 	control := p.control()
 	appWrites := p.from() == apply.FromNone
+	frontiers := p.frontiers()
 	pass := sweep.New(sweep.Config{
 		Markers: dynamodb.NewMarkers(p.New, state.Created.KeySchema, Attributes(p.Config)),
 		Control: control, Facts: p.facts(),
-		LiveEnds:  func(ctx context.Context) (map[int]int64, error) { return p.liveEnds(ctx) },
-		Committed: p.frontiers().logs,
-		Grace:     p.Config.Grace, FallbackReadsOff: o.FallbackReadsOff, AppWrites: appWrites,
+		// The topics are confirmed after they were asked: what an end or an offset says is about them.
+		LiveEnds: func(ctx context.Context) (map[int]int64, error) {
+			ends, err := p.liveEnds(ctx)
+			return ends, cmp.Or(err, p.confirm(ctx, state))
+		},
+		Committed: func(ctx context.Context) (sweep.Logs, error) {
+			logs, err := frontiers.logs(ctx)
+			return logs, cmp.Or(err, p.confirm(ctx, state))
+		},
+		Grace: p.Config.Grace, FallbackReadsOff: o.FallbackReadsOff, AppWrites: appWrites,
 		Say: o.Say, Show: o.Show, Logger: o.Logger,
 	})
 	return pass.Run(ctx)

@@ -300,7 +300,8 @@ func TestCreateNamesHistoriesThatItCannotRead(t *testing.T) {
 	p, err := Open(t.Context(), w.config(""), w.logger())
 	require.NoError(t, err)
 	topics := kafka.TopicsOf("strange")
-	require.NoError(t, p.Kafka.CreateTopics(t.Context(), kafka.TopicSpec{Topics: topics, Partitions: 1, WorkPartitions: 1}))
+	_, err = p.Kafka.CreateTopics(t.Context(), kafka.TopicSpec{Topics: topics, Partitions: 1, WorkPartitions: 1})
+	require.NoError(t, err)
 	require.NoError(t, p.Kafka.Log(topics.Control).Append(t.Context(), checkpoint.Entry{Key: []byte("door"), Value: []byte("open")}))
 	require.NoError(t, p.Close())
 	report := w.create(w.config(""), CreateOptions{})
@@ -436,4 +437,3 @@ func (w *world) publish(c *migration.Config, pk, value string) {
 	}
 	require.NoError(w.t, p.Kafka.Publish(p.Topics.Live, c.Kafka.Partitions)(w.t.Context(), []events.Record{events.Encode(e)}))
 }
-

@@ -55,7 +55,7 @@ func (p *Parts) join(ctx context.Context, o WorkerOptions) (*worker, error) {
 	own.process = processName() // who joins again writes facts under another name, as a new process would
 	w := &worker{Parts: &own, options: o}
 	err := p.patiently(ctx, func(ctx context.Context) (err error) {
-		w.watch, err = checkpoint.NewWatch(ctx, w.control(), p.Config.Grace)
+		w.watch, err = checkpoint.NewWatch(ctx, own.control(), p.Config.Grace) // it only reads
 		return err
 	})
 	if err != nil {
@@ -115,6 +115,7 @@ func (w *worker) untilDone(ctx context.Context, roles ...role) error {
 	defer stopWatch()
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return w.watch.Run(watching) })
+	all.Go(func() error { return w.watchTopics(watching) })
 	all.Go(func() error {
 		defer stopWatch()
 		group, ctx := errgroup.WithContext(ctx)
@@ -125,7 +126,7 @@ func (w *worker) untilDone(ctx context.Context, roles ...role) error {
 		return group.Wait()
 	})
 	if err := all.Wait(); err != nil && !errors.Is(err, context.Canceled) {
-		return err
+		return w.explained(ctx, err)
 	}
 	return nil
 }

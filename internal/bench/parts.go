@@ -133,7 +133,7 @@ type migration struct {
 func (p *parts) migration(ctx context.Context) (*migration, error) {
 	name := p.name()
 	m := &migration{topics: kafka.TopicsOf(name)}
-	err := p.kafka.CreateTopics(ctx, kafka.TopicSpec{Topics: m.topics, Partitions: partitions, WorkPartitions: 1})
+	_, err := p.kafka.CreateTopics(ctx, kafka.TopicSpec{Topics: m.topics, Partitions: partitions, WorkPartitions: 1})
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,8 @@ type Created struct {
 	Target string `json:"target,omitempty"`
 	// Singly says that the new table's server knows no PartiQL, so that every row is written by a call of its own.
 	Singly bool `json:"singly,omitempty"`
+	// Topics are the ids that Kafka gave the migration's topics, by their names: a topic that is made again has another.
+	Topics map[string]string `json:"topics,omitempty"`
 }
 
 // Closed is recorded when every segment is done: no snapshot record at or past these offsets is ever applied.

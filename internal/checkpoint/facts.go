@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -194,6 +195,31 @@ func (f *Facts) Applied(epoch int) []AppliedFact {
 			all = append(all, best)
 		}
 	}
+	return all
+}
+
+// Progress says of each subject that is published in part, or was found to have a gap, that it is, in words; so it is
+// empty when there is no fact but the start of capture of the first generation.
+func (f *Facts) Progress() (all []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for subject, facts := range f.segments {
+		if _, ok := Furthest(facts); ok {
+			all = append(all, "there is a fact about "+subject)
+		}
+	}
+	for subject, facts := range f.shards {
+		best, ok := Furthest(facts)
+		if ok && (best.Generation > 1 || best.Records > 0 || best.Position != "" || best.Done || best.Gap != "") {
+			all = append(all, "there is a fact about "+subject+" that is more than its start")
+		}
+	}
+	for subject, facts := range f.applied {
+		if _, ok := Furthest(facts); ok {
+			all = append(all, "there is a fact about "+subject)
+		}
+	}
+	slices.Sort(all)
 	return all
 }
 

@@ -25,21 +25,27 @@ func (c *Client) bounds(ctx context.Context, id events.TopicPartition) (start, e
 	return all[0].FirstOffset, all[0].LastOffset, nil
 }
 
-// EndOffsets is the offset after the last record of each partition of a topic.
-func (c *Client) EndOffsets(ctx context.Context, topic string) (map[int]int64, error) {
+// Bounds are the first offset of each partition of a topic, and the one after its last record.
+func (c *Client) Bounds(ctx context.Context, topic string) (starts, ends map[int]int64, err error) {
 	n, err := c.partitions(ctx, topic)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	partitions := make([]int, n)
 	for i := range partitions {
 		partitions[i] = i
 	}
 	all, err := c.listOffsets(ctx, topic, partitions)
-	ends := make(map[int]int64, n)
+	starts, ends = make(map[int]int64, n), make(map[int]int64, n)
 	for _, p := range all {
-		ends[p.Partition] = p.LastOffset
+		starts[p.Partition], ends[p.Partition] = p.FirstOffset, p.LastOffset
 	}
+	return starts, ends, err
+}
+
+// EndOffsets is the offset after the last record of each partition of a topic.
+func (c *Client) EndOffsets(ctx context.Context, topic string) (map[int]int64, error) {
+	_, ends, err := c.Bounds(ctx, topic)
 	return ends, err
 }
 

@@ -47,7 +47,7 @@ const (
 
 // durables are all durable steps, in the order in which a migration comes to them.
 var durables = []durable{
-	{creator, "CreateTopics", 1, nothing, nothing},
+	{creator, "CreateTopics", 2, nothing, nothing}, // the first only asks
 	{creator, "produce facts shard", 1, nothing, nothing},
 	{creator, "produce control created", 1, nothing, nothing},
 	{copier, "produce snapshot", 1, pages, pages},

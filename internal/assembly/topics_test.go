@@ -1,0 +1,423 @@
+package assembly
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/kafka"
+	"github.com/crossfadedb/crossfade/internal/migration"
+)
+
+// newCluster gives the world a broker whose answers a test can change.
+func (w *world) newCluster() *kfake.Cluster {
+	w.t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
+	require.NoError(w.t, err)
+	w.t.Cleanup(cluster.Close)
+	w.brokers = cluster.ListenAddrs()[0]
+	return cluster
+}
+
+// admin is what an operator would do to the topics.
+func (w *world) admin() *kafkago.Client {
+	transport := &kafkago.Transport{}
+	w.t.Cleanup(transport.CloseIdleConnections)
+	return &kafkago.Client{Addr: kafkago.TCP(w.brokers), Transport: transport}
+}
+
+func (w *world) makeTopic(topic string, partitions int, settings ...string) {
+	w.t.Helper()
+	config := kafkago.TopicConfig{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1}
+	for _, one := range settings {
+		name, value, _ := strings.Cut(one, "=")
+		config.ConfigEntries = append(config.ConfigEntries, kafkago.ConfigEntry{ConfigName: name, ConfigValue: value})
+	}
+	response, err := w.admin().CreateTopics(w.t.Context(), &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{config}})
+	require.NoError(w.t, err)
+	require.NoError(w.t, response.Errors[topic])
+}
+
+func (w *world) deleteTopic(topic string) {
+	w.t.Helper()
+	response, err := w.admin().DeleteTopics(w.t.Context(), &kafkago.DeleteTopicsRequest{Topics: []string{topic}})
+	require.NoError(w.t, err)
+	require.NoError(w.t, response.Errors[topic])
+}
+
+// parts are the connections of a command.
+func (w *world) parts(config *migration.Config) *Parts {
+	w.t.Helper()
+	p, err := Open(w.t.Context(), config, w.logger())
+	require.NoError(w.t, err)
+	w.t.Cleanup(func() { require.NoError(w.t, p.Close()) })
+	return p
+}
+
+func (w *world) creates(config *migration.Config) *CreateReport {
+	w.t.Helper()
+	report, err := Create(w.t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger()})
+	require.NoError(w.t, err, "%+v", report)
+	return report
+}
+
+// refused is the problem of a check of a create that is refused.
+func (w *world) refused(config *migration.Config, what string) string {
+	w.t.Helper()
+	report, err := Create(w.t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger()})
+	require.Equal(w.t, fault.Fatal, fault.Of(err))
+	require.NotNil(w.t, report)
+	d, err := w.old.Describe(w.t.Context())
+	require.NoError(w.t, err)
+	require.Empty(w.t, d.Stream, "nothing was changed")
+	return w.check(report, what).Problem
+}
+
+func (w *world) check(report *CreateReport, what string) Check {
+	w.t.Helper()
+	for _, check := range report.Checks {
+		if check.What == what {
+			return check
+		}
+	}
+	require.FailNow(w.t, "no such check", what)
+	return Check{}
+}
+
+func TestCreateRefusesACompactedLiveTopic(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.makeTopic("orders.live", 3, "cleanup.policy=compact", "retention.ms=-1", "max.message.bytes=16777216")
+	problem := w.refused(w.config(""), "topic settings")
+	require.Contains(t, problem, "topic orders.live has cleanup.policy=compact")
+	require.Contains(t, problem, "kafka-configs.sh --bootstrap-server "+w.brokers+
+		" --alter --entity-type topics --entity-name orders.live --add-config cleanup.policy=delete")
+	w.unchanged(false)
+}
+
+func TestCreateRefusesATopicWithOtherPartitions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.makeTopic("orders.live", 5, "retention.ms=-1", "max.message.bytes=16777216")
+	require.Contains(t, w.refused(w.config(""), "topics"), "topic orders.live has 5 partitions, the configuration says 3")
+	w.unchanged(false)
+}
+
+// With all topics in place the right to create topics is not asked for; without one of them it is, before anything is
+// changed, and what is missing is named so that somebody else can make it.
+func TestCreateNeedsNoCreateRight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cluster := w.newCluster()
+	var asked atomic.Int64
+	cluster.ControlKey(int16(kmsg.CreateTopics), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		if asked.Add(1) <= 5 {
+			return nil, nil, false // the topics that this test makes
+		}
+		answer := request.ResponseKind().(*kmsg.CreateTopicsResponse)
+		for _, topic := range request.(*kmsg.CreateTopicsRequest).Topics {
+			refused := kmsg.NewCreateTopicsResponseTopic()
+			refused.Topic, refused.ErrorCode = topic.Topic, kerr.TopicAuthorizationFailed.Code
+			answer.Topics = append(answer.Topics, refused)
+		}
+		return answer, nil, true
+	})
+	rows := []string{"retention.ms=-1", "max.message.bytes=17825792"}
+	w.makeTopic("orders.live", 3, rows...)
+	w.makeTopic("orders.dlq", 1, rows...)
+	w.makeTopic("orders.work", 4)
+	w.makeTopic("orders.facts", 1, "cleanup.policy=compact", "max.message.bytes=1048576")
+	w.makeTopic("orders.control", 1, rows...)
+	problem := w.refused(w.config(""), "topics")
+	require.Contains(t, problem, "kafka-topics.sh --bootstrap-server "+w.brokers+" --create --topic orders.snapshot --partitions 3 "+
+		"--config cleanup.policy=delete --config retention.ms=-1 --config retention.bytes=-1 --config max.message.bytes=16777216")
+	require.NotContains(t, problem, "orders.live", "it is there")
+
+	asked.Store(4) // one more
+	w.makeTopic("orders.snapshot", 3, rows...)
+	asked.Store(100)
+	require.True(t, w.creates(w.config("")).Created)
+	require.EqualValues(t, 100, asked.Load(), "it was not asked for")
+}
+
+// Settings that may not be read are unknown: neither well nor a reason to refuse.
+func TestUnreadableSettingsAreSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cluster := w.newCluster()
+	w.makeTopic("orders.live", 3, "retention.ms=-1", "max.message.bytes=16777216")
+	cluster.ControlKey(int16(kmsg.DescribeConfigs), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		answer := request.ResponseKind().(*kmsg.DescribeConfigsResponse)
+		for _, topic := range request.(*kmsg.DescribeConfigsRequest).Resources {
+			refused := kmsg.NewDescribeConfigsResponseResource()
+			refused.ResourceType, refused.ResourceName, refused.ErrorCode = topic.ResourceType, topic.ResourceName, kerr.TopicAuthorizationFailed.Code
+			answer.Resources = append(answer.Resources, refused)
+		}
+		return answer, nil, true
+	})
+	check := w.check(w.creates(w.config("")), "topic settings")
+	require.Empty(t, check.Found)
+	require.Empty(t, check.Problem)
+	require.Contains(t, check.Warning, "the settings of topic orders.live could not be read")
+	require.Contains(t, check.Warning, "needed are: cleanup.policy=delete, retention.ms=-1, retention.bytes=-1, max.message.bytes=16777216")
+	status, err := ReadStatus(t.Context(), w.config(""))
+	require.NoError(t, err)
+	require.Len(t, status.TopicProblems, 5)
+}
+
+// What an earlier migration of the name has left is not taken for this one's.
+func TestCreateRefusesLeftovers(t *testing.T) {
+	t.Parallel()
+	records := []events.Record{{Key: []byte(`{"pk":{"S":"a"}}`), Value: []byte("{}")}}
+	for name, c := range map[string]struct {
+		leave func(*testing.T, *Parts)
+		form  string
+		says  string // empty: it is allowed
+	}{
+		"snapshot records": {func(t *testing.T, p *Parts) {
+			require.NoError(t, p.Kafka.Publish(p.Topics.Snapshot, 3)(t.Context(), records))
+		}, "", "topic orders.snapshot has records"},
+		"live records": {func(t *testing.T, p *Parts) {
+			require.NoError(t, p.Kafka.Publish(p.Topics.Live, 3)(t.Context(), records))
+		}, "", "topic orders.live has records"},
+		"live records of an application": {func(t *testing.T, p *Parts) {
+			require.NoError(t, p.Kafka.Publish(p.Topics.Live, 3)(t.Context(), records))
+		}, "live: {from: app, position: header}", ""},
+		"dead letters": {func(t *testing.T, p *Parts) {
+			require.NoError(t, p.Kafka.DeadLetter(p.Topics.DLQ)(t.Context(), records[0], &events.Invalid{}))
+		}, "live: {from: app, position: header}", "topic orders.dlq has records"},
+		"facts of a segment": {func(t *testing.T, p *Parts) {
+			require.NoError(t, p.facts().WriteSegments(t.Context(), checkpoint.SegmentFact{Generation: 1, Total: 2, Pages: 1}))
+		}, "", "a fact about segment/1/2/0"},
+		"facts of a shard that was read": {func(t *testing.T, p *Parts) {
+			require.NoError(t, p.facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 1, Shard: "s", Records: 3}))
+		}, "", "a fact about shard/1/s that is more than its start"},
+		"facts of a restart": {func(t *testing.T, p *Parts) {
+			require.NoError(t, p.facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 2, Shard: "s"}))
+		}, "", "a fact about shard/2/s"},
+		"the start of capture": {func(t *testing.T, p *Parts) {
+			require.NoError(t, p.facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 1, Shard: "s", Before: true}))
+		}, "", ""},
+		"committed offsets": {func(t *testing.T, p *Parts) {
+			require.NoError(t, p.Kafka.ResetToStart(t.Context(), p.Config.Name, p.Topics.Snapshot))
+		}, "", "group orders has committed offset 0 of orders.snapshot/0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			config := w.config(c.form)
+			p := w.parts(config)
+			_, err := p.Kafka.CreateTopics(t.Context(), p.topicSpec())
+			require.NoError(t, err)
+			c.leave(t, p)
+			if c.says == "" {
+				require.True(t, w.creates(config).Created)
+				return
+			}
+			problem := w.refused(config, "leftovers")
+			require.Contains(t, problem, c.says)
+			require.Contains(t, problem, `delete the topics that begin with "orders."`)
+			require.Contains(t, problem, "or choose another name")
+			state, err := p.state(t.Context())
+			require.NoError(t, err)
+			require.Nil(t, state.Created)
+		})
+	}
+}
+
+// recreate replaces a topic by an empty one of the same name, which has all the right settings.
+func (w *world) recreate(p *Parts, topic string) {
+	w.t.Helper()
+	w.deleteTopic(topic)
+	_, err := p.Kafka.CreateTopics(w.t.Context(), p.topicSpec())
+	require.NoError(w.t, err)
+}
+
+// Each of the topics is known by its id, the control log too, of which an empty one looks like a migration that was never
+// created.
+func TestWorkersRefuseARecreatedTopic(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"snapshot", "live", "dlq", "work", "facts", "control"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			config := w.config("")
+			w.creates(config)
+			p := w.parts(config)
+			require.NoError(t, p.Kafka.Publish(p.Topics.Snapshot, 3)(t.Context(), []events.Record{{Key: []byte(`{"pk":{"S":"a"}}`)}}))
+			w.recreate(p, "orders."+kind)
+			says := "topic orders." + kind + " is not the one that this migration was created with"
+			if kind == "control" {
+				says = `the migration "orders" has not been created`
+			}
+			for name, use := range map[string]func() error{
+				"snapshot": func() error { return Snapshot(t.Context(), config, WorkerOptions{Logger: w.logger()}) },
+				"streamer": func() error {
+					return Streamer(t.Context(), config, WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
+				},
+				"sweep": func() error {
+					_, err := Sweep(t.Context(), config, SweepOptions{Logger: w.logger()})
+					return err
+				},
+				"restart": func() error {
+					_, err := Restart(t.Context(), config, RestartOptions{Force: true, Logger: w.logger()})
+					return err
+				},
+				"replay": func() error {
+					return Replay(t.Context(), config, ReplayOptions{NewTableUnused: true, Logger: w.logger()})
+				},
+			} {
+				err := use()
+				require.ErrorContains(t, err, says, name)
+				require.Equal(t, fault.Fatal, fault.Of(err), name)
+			}
+			report, err := Create(t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger()})
+			require.Error(t, err)
+			if kind == "control" {
+				require.Contains(t, w.check(report, "leftovers").Problem, "topic orders.snapshot has records")
+				return
+			}
+			require.Contains(t, w.check(report, "topics").Problem, says)
+			status, err := ReadStatus(t.Context(), config)
+			require.NoError(t, err)
+			require.Len(t, status.TopicProblems, 1)
+			require.Contains(t, status.TopicProblems[0], says)
+		})
+	}
+}
+
+// startStreamer starts a streamer that has joined its group, and returns where its error comes.
+func (w *world) startStreamer(config *migration.Config) chan error {
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Streamer(w.t.Context(), config, WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
+	}()
+	p := w.parts(config)
+	for w.t.Context().Err() == nil {
+		members, err := p.Kafka.Members(w.t.Context(), config.Name)
+		if err == nil && len(members) == 1 {
+			break
+		}
+	}
+	return ended
+}
+
+func TestWorkersStopAtARecreatedTopic(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := w.config("")
+	w.creates(config)
+	p := w.parts(config)
+	ended := w.startStreamer(config)
+	w.recreate(p, p.Topics.Work) // nothing is in it that a fetch or a commit would miss
+	err := <-ended
+	require.ErrorContains(t, err, "topic orders.work is not the one that this migration was created with")
+	require.Equal(t, fault.Fatal, fault.Of(err))
+}
+
+func TestWorkersStopAtAddedPartitions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := w.config("")
+	w.creates(config)
+	p := w.parts(config)
+	ended := w.startStreamer(config)
+	response, err := w.admin().CreatePartitions(t.Context(), &kafkago.CreatePartitionsRequest{
+		Topics: []kafkago.TopicPartitionsConfig{{Name: p.Topics.Live, Count: 7}},
+	})
+	require.NoError(t, err)
+	require.NoError(t, response.Errors[p.Topics.Live])
+	err = <-ended
+	require.ErrorContains(t, err, "topic orders.live has 7 partitions, the configuration says 3")
+	require.Equal(t, fault.Fatal, fault.Of(err))
+	require.ErrorContains(t, Streamer(t.Context(), config, WorkerOptions{Apply: true, Logger: w.logger()}), "has 7 partitions")
+}
+
+// Between two looks at the ids a worker may have read from a topic that was made again, or published to it. It commits
+// nothing of that, and writes no fact and no control entry about it.
+func TestNothingIsSaidOfARecreatedTopic(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := w.config("")
+	w.creates(config)
+	p := w.parts(config)
+	state, err := p.recorded(t.Context())
+	require.NoError(t, err)
+	at := &worker{Parts: p, state: state}
+	id := events.TopicPartition{Topic: p.Topics.Snapshot}
+	require.NoError(t, at.facts().WriteSegments(t.Context(), checkpoint.SegmentFact{Generation: 1, Total: 64, Pages: 1}))
+
+	w.recreate(p, p.Topics.Snapshot)
+	for name, say := range map[string]func(context.Context) error{
+		"commit": func(ctx context.Context) error {
+			return at.commit(kafka.Assignment{})(ctx, map[events.TopicPartition]apply.Progress{id: {Offset: 1}})
+		},
+		"fact": func(ctx context.Context) error {
+			return at.facts().WriteSegments(ctx, checkpoint.SegmentFact{Generation: 1, Total: 64, Pages: 2})
+		},
+		"control entry": func(ctx context.Context) error {
+			control := at.control()
+			if _, err := control.Refresh(ctx); err != nil {
+				return err
+			}
+			_, err := control.Append(ctx, checkpoint.ControlEntry{Closed: &checkpoint.Closed{Generation: 1}})
+			return err
+		},
+	} {
+		require.ErrorContains(t, say(t.Context()), "deleted and made again", name)
+	}
+	progress, err := p.Kafka.Progress(t.Context(), "orders", p.Topics.Snapshot)
+	require.NoError(t, err)
+	require.Empty(t, progress)
+	facts := p.facts()
+	require.NoError(t, facts.Refresh(t.Context()))
+	fact, _ := facts.Segment(1, 0, 64)
+	require.EqualValues(t, 1, fact.Pages)
+	after, err := p.state(t.Context())
+	require.NoError(t, err)
+	require.Nil(t, after.Closed)
+}
+
+// A topic that is gone is waited for, as a broker that has just started may not know it, and said.
+func TestMissingTopicIsSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := w.config("")
+	w.creates(config)
+	p := w.parts(config)
+	state, err := p.recorded(t.Context())
+	require.NoError(t, err)
+	w.deleteTopic(p.Topics.Work)
+	err = p.confirm(t.Context(), state)
+	require.Equal(t, fault.Retry, fault.Of(err))
+	require.ErrorContains(t, err, "topic orders.work is not there")
+	require.Contains(t, p.topicProblems(t.Context(), state)[0], "topic orders.work is not there")
+}
+
+// A migration of a build that recorded no ids cannot be told from one whose topics are others.
+func TestUnrecordedTopicsAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := w.config("")
+	p := w.parts(config)
+	_, err := p.Kafka.CreateTopics(t.Context(), p.topicSpec())
+	require.NoError(t, err)
+	_, err = p.control().Append(t.Context(), checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 1, Config: config.Fingerprint()}})
+	require.NoError(t, err)
+	err = Snapshot(t.Context(), config, WorkerOptions{Logger: w.logger()})
+	require.Equal(t, fault.Fatal, fault.Of(err))
+	require.ErrorContains(t, err, "create the migration anew, with this build")
+}
