@@ -148,7 +148,7 @@ func (p *Parts) restartCommand() string { return "crossfade restart -f " + p.Con
 // recorded returns the state of a created migration, and refuses a configuration that differs from what was recorded, and
 // topics that do.
 func (p *Parts) recorded(ctx context.Context) (checkpoint.State, error) {
-	state, err := p.state(ctx)
+	state, err := p.stateOrMissing(ctx)
 	if err != nil {
 		return state, err
 	}

@@ -1,7 +1,6 @@
 package assembly
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -44,11 +43,17 @@ func (p *Parts) sweep(ctx context.Context, o SweepOptions) (sweep.Summary, error
 		// The topics are confirmed after they were asked: what an end or an offset says is about them.
 		LiveEnds: func(ctx context.Context) (map[int]int64, error) {
 			ends, err := p.liveEnds(ctx)
-			return ends, cmp.Or(err, p.confirm(ctx, state))
+			if err != nil {
+				return nil, err
+			}
+			return ends, p.confirm(ctx, state)
 		},
 		Committed: func(ctx context.Context) (sweep.Logs, error) {
 			logs, err := frontiers.logs(ctx)
-			return logs, cmp.Or(err, p.confirm(ctx, state))
+			if err != nil {
+				return logs, err
+			}
+			return logs, p.confirm(ctx, state)
 		},
 		Grace: p.Config.Grace, FallbackReadsOff: o.FallbackReadsOff, AppWrites: appWrites,
 		Say: o.Say, Show: o.Show, Logger: o.Logger,

@@ -74,6 +74,24 @@ func (p *Parts) checkTopics(ctx context.Context, state checkpoint.State) (kafka.
 	return settings, settings.Err()
 }
 
+// stateOrMissing is state, for a command that needs a created migration: where other topics of this name are there, a control
+// topic that is not does not mean that nothing was created.
+func (p *Parts) stateOrMissing(ctx context.Context) (state checkpoint.State, err error) {
+	err = p.patiently(ctx, func(ctx context.Context) error {
+		if state, err = p.state(ctx); err != nil || state.Created != nil {
+			return err
+		}
+		found, err := p.Kafka.Describe(ctx, p.Topics.Each()...)
+		if _, ok := found[p.Topics.Control]; err == nil && !ok && len(found) > 0 {
+			return &fault.Error{Class: fault.Retry, Reason: "topic-missing", What: fmt.Sprintf(
+				"topic %s is not there, and %d others of this name are: it was deleted, or the migration has not been created, "+
+					"or a broker that has just started does not know it yet", p.Topics.Control, len(found))}
+		}
+		return err
+	})
+	return state, err
+}
+
 // requireTopics is checkTopics for a command that is about to begin.
 func (p *Parts) requireTopics(ctx context.Context, state checkpoint.State) error {
 	return p.patiently(ctx, func(ctx context.Context) error {
@@ -119,7 +137,9 @@ func (w *worker) watchTopics(ctx context.Context) error {
 			return nil
 		case err == nil:
 		case errors.Is(err, kafka.ErrTopicMissing):
-			missing.Do(func() { w.Logger.Warn("the topics could not be confirmed; nothing is committed meanwhile", "error", err) })
+			missing.Do(func() {
+				w.Logger.Warn("the topics could not be confirmed; nothing is committed meanwhile", "error", err)
+			})
 		case fault.Of(err) == fault.Retry: // there was no answer: the client says so
 		default:
 			return err

@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -420,4 +421,44 @@ func TestUnrecordedTopicsAreRefused(t *testing.T) {
 	err = Snapshot(t.Context(), config, WorkerOptions{Logger: w.logger()})
 	require.Equal(t, fault.Fatal, fault.Of(err))
 	require.ErrorContains(t, err, "create the migration anew, with this build")
+}
+
+// hearing calls said for each line of the log.
+type hearing struct {
+	slog.Handler
+	said func(slog.Record)
+}
+
+// Enabled implements slog.Handler.
+func (hearing) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (h hearing) Handle(_ context.Context, r slog.Record) error {
+	h.said(r)
+	return nil
+}
+
+// A control topic that is not there, with the others in their places, is no migration that was never created.
+func TestMissingControlTopicIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := w.config("")
+	w.creates(config)
+	w.deleteTopic("orders.control")
+	ctx, enough := context.WithCancel(t.Context())
+	defer enough()
+	var last string
+	p := w.parts(config)
+	p.Logger = slog.New(hearing{slog.DiscardHandler, func(r slog.Record) {
+		r.Attrs(func(a slog.Attr) bool {
+			if a.Key == "error" {
+				last = a.Value.String()
+			}
+			return true
+		})
+		enough()
+	}})
+	_, err := p.recorded(ctx)
+	require.ErrorIs(t, err, context.Canceled, "it is tried again until nobody waits any more")
+	require.Contains(t, last, "topic orders.control is not there, and 5 others of this name are")
 }

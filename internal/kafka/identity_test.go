@@ -3,6 +3,7 @@ package kafka
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/stretchr/testify/require"
 
+	"github.com/crossfadedb/crossfade/internal/embedded/broker"
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
@@ -74,6 +76,20 @@ func eventually(t *testing.T, op func() error, says string) error {
 	}
 	require.FailNow(t, "it never says "+says)
 	return nil
+}
+
+// A broker that comes back has the topics that it had: none of them is taken for another one.
+func TestEmbeddedTopicsKeepTheirIDs(t *testing.T) {
+	dir := t.TempDir()
+	b, err := broker.Start(dir)
+	require.NoError(t, err)
+	spec := TopicSpec{Topics: TopicsOf("x"), Partitions: 2, WorkPartitions: 1}
+	ids, err := connect(t, b.Address()).CreateTopics(t.Context(), spec)
+	require.NoError(t, errors.Join(err, b.Close()))
+	b, err = broker.Start(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	require.NoError(t, connect(t, b.Address()).Confirm(t.Context(), spec.Want(ids)))
 }
 
 func TestDescribeTellsHowMany(t *testing.T) {

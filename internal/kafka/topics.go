@@ -201,14 +201,10 @@ func (c *Client) commands(topics []kafkago.TopicConfig) (lines []string) {
 }
 
 // Exists reports whether there is a topic of this name.
-func (c *Client) Exists(ctx context.Context, topic string) (exists bool, err error) {
-	answered := c.outside.Ask(ctx, "look for topic "+topic)
-	defer func() { answered(err) }()
-	_, err = c.describe(ctx, topic)
-	if errors.Is(err, kafkago.UnknownTopicOrPartition) {
-		return false, nil
-	}
-	return err == nil, err
+func (c *Client) Exists(ctx context.Context, topic string) (bool, error) {
+	found, err := c.Describe(ctx, topic)
+	_, ok := found[topic]
+	return ok, err
 }
 
 // partitions is the number of partitions of a topic. A missing one is kafkago.UnknownTopicOrPartition, of class
