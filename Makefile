@@ -11,7 +11,7 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## the three binaries, into bin/
-	$(GO) build -o bin/ ./cmd/...
+	$(GO) build -buildvcs=auto -o bin/ ./cmd/...
 
 demo: ## migrate a table under a live application, on embedded parts
 	$(GO) run ./cmd/crossfade demo
@@ -49,7 +49,11 @@ kcat:
 	@command -v kcat >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y kcat >/dev/null; } || \
 		{ echo "kcat is missing: install the package kcat" >&2; exit 3; }
 
-check: ## formatting, vet, modernizers, linters, modules, compose file, known vulnerabilities
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+cross: ## compile the commands for every platform that is meant; nothing is linked or kept
+	@for p in $(PLATFORMS); do CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./cmd/... || { echo "not for $$p" >&2; exit 1; }; done
+
+check: cross ## formatting, vet, modernizers, linters, modules, every platform, known vulnerabilities
 	@test -z "$$($(TOOL) gofumpt -l cmd internal | tee /dev/stderr)"
 	$(GO) vet ./...
 	@test -z "$$($(GO) fix -diff ./... | tee /dev/stderr)"
@@ -109,6 +113,6 @@ bench-compare: ## BASE=rev: the workers of two revisions, with benchstat (COUNT=
 bench-flames: ## the flame graphs of docs/PERFORMANCE.md
 	$(GO) run ./internal/bench pairs --ours --rounds=1 --rows=400000 --flames=docs/flames
 
-.PHONY: help build demo unit test setup services-fetch services services-down python kcat check fuzz differential bench bench-more bench-local \
+.PHONY: help build demo unit test setup services-fetch services services-down python kcat check cross fuzz differential bench bench-more bench-local \
 	bench-compare bench-flames model sim scale replay mutants torture large
 .DEFAULT_GOAL := help

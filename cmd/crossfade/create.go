@@ -30,8 +30,8 @@ func (c *createCommand) Run(ctx context.Context, streams cli.Streams) error {
 		Logger: c.Logger(streams.Stderr),
 	})
 	if report != nil {
-		if err := printChecks(streams.Stdout, report.Checks); err != nil {
-			return err
+		if unread := printChecks(streams.Stdout, report.Checks); err == nil {
+			err = unread // only what create says itself matters more
 		}
 	}
 	if err != nil {

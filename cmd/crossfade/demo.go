@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/crossfadedb/crossfade/internal/cli"
 	"github.com/crossfadedb/crossfade/internal/demo"
@@ -17,6 +18,9 @@ type demoCommand struct {
 
 // Run is called by the flags' parser.
 func (c *demoCommand) Run(ctx context.Context, streams cli.Streams) error {
+	if c.Items < 1 || c.Rate < 1 {
+		return &cli.UsageError{Message: fmt.Sprintf("--items %d and --rate %d: both must be positive", c.Items, c.Rate)}
+	}
 	report, err := demo.Run(ctx, demo.Options{
 		Items: c.Items, Rate: c.Rate, Seed: c.Seed, Naive: c.Naive, JSON: c.JSON, Stdout: streams.Stdout, Stderr: streams.Stderr,
 	})

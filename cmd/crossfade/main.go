@@ -23,6 +23,8 @@ const about = `Moves a live table to a new one: no downtime, no lost write, no d
 Exit status: 0 done, 1 failed while running, 2 wrong use or configuration, 3 something outside is missing or refuses.`
 
 type commands struct {
+	cli.Version
+
 	Demo    demoCommand    `cmd:"" help:"Migrate a table under a live application on embedded parts, kill workers on the way, and compare both tables."`
 	Init    initCommand    `cmd:"" help:"Print a commented migration.yaml."`
 	Create  createCommand  `cmd:"" help:"Check everything, then create the topics, the start of capture and the control record. Run again, it changes nothing."`

@@ -26,8 +26,8 @@ func (c *restartCommand) Run(ctx context.Context, streams cli.Streams) error {
 		EnableStream: c.EnableStream, Force: c.Force, DryRun: c.DryRun, Logger: c.Logger(streams.Stderr),
 	})
 	if report != nil {
-		if err := printChecks(streams.Stdout, report.Checks); err != nil {
-			return err
+		if unread := printChecks(streams.Stdout, report.Checks); err == nil {
+			err = unread // only what restart says itself matters more
 		}
 	}
 	if err != nil {

@@ -24,6 +24,9 @@ type statusCommand struct {
 
 // Run is called by the flags' parser.
 func (c *statusCommand) Run(ctx context.Context, streams cli.Streams) error {
+	if c.Every <= 0 {
+		return &cli.UsageError{Message: fmt.Sprintf("--every: %s is no time between two looks", c.Every)}
+	}
 	config, err := c.Load()
 	if err != nil {
 		return err

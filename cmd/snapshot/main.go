@@ -16,6 +16,7 @@ segments, and take over from one that dies. It ends when the snapshot is closed.
 Exit status: 0 done, 1 failed while running, 2 wrong use or configuration, 3 something outside is missing or refuses.`
 
 type command struct {
+	cli.Version
 	cli.File
 	cli.Logging
 }

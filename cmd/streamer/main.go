@@ -17,6 +17,7 @@ as many machines: they share shards and partitions, and take over from one that 
 Exit status: 0 done, 1 failed while running, 2 wrong use or configuration, 3 something outside is missing or refuses.`
 
 type command struct {
+	cli.Version
 	cli.File
 	cli.Role
 	cli.Logging

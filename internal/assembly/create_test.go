@@ -192,6 +192,9 @@ func TestCreate(t *testing.T) {
 	} {
 		err := use()
 		_, refused := errors.AsType[*ConfigChangedError](err)
+		require.ErrorContains(t, err, "change it back, or create another migration")
+		require.ErrorContains(t, err, "Fixed by create are attributes.deleted, ")
+		require.ErrorContains(t, err, "Everything else may be changed")
 		require.True(t, refused, "%s: %v", name, err)
 		require.Contains(t, err.Error(), `snapshot.segments: recorded "64", now "3"`, name)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -169,13 +170,16 @@ func (p *Parts) sameConfig(state checkpoint.State) error {
 	if len(differences) == 0 {
 		return nil
 	}
-	return &ConfigChangedError{Name: p.Config.Name, Differences: differences}
+	return &ConfigChangedError{
+		Name: p.Config.Name, Differences: differences, Fixed: slices.Sorted(maps.Keys(state.Created.Config)),
+	}
 }
 
 // ConfigChangedError says that the file is not the one that the migration was created with.
 type ConfigChangedError struct {
 	Name        string
 	Differences []migration.Difference
+	Fixed       []string // the fields that create has recorded
 }
 
 func (e *ConfigChangedError) Error() string {
@@ -183,6 +187,10 @@ func (e *ConfigChangedError) Error() string {
 	fmt.Fprintf(&text, "the configuration differs from what was recorded when %q was created:", e.Name)
 	for _, d := range e.Differences {
 		fmt.Fprintf(&text, "\n  %s: recorded %q, now %q", d.Field, d.Recorded, d.Now)
+	}
+	text.WriteString("\nWhat is stored already was made with what is recorded: change it back, or create another migration, with another name and another new table.")
+	if len(e.Fixed) > 0 {
+		fmt.Fprintf(&text, "\nFixed by create are %s. Everything else may be changed; a worker reads the file when it starts.", strings.Join(e.Fixed, ", "))
 	}
 	return text.String()
 }

@@ -13,12 +13,19 @@ const revisionLength = 12
 // Version names this build: the module's version and the commit that it was made from, with "+changed" when the working
 // tree differed from it. A build without either, as of `go run` or of a test, is "devel".
 var Version = sync.OnceValue(func() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"
 	}
 	return version(info)
 })
+
+// stamped is the version of a build that is made where there is no repository, as that of the container's image:
+// -ldflags "-X github.com/crossfadedb/crossfade/internal/build.stamped=…".
+var stamped string
 
 func version(info *debug.BuildInfo) string {
 	var revision, changed string

@@ -13,8 +13,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
@@ -81,13 +79,15 @@ type Command interface {
 }
 
 // Main parses args into app, a struct with kong's tags, runs the chosen Command, and returns the exit
-// status. The first SIGINT or SIGTERM cancels the command's context, which then drains; the second ends the process.
+// status. The first SIGINT, SIGTERM or SIGHUP cancels the command's context, which then drains; a second SIGINT or SIGTERM
+// ends the process. A reader of Stdout or Stderr that goes away ends nothing: what is written there fails.
 func Main(name, about string, app any, args []string, streams Streams) int {
 	exit := -1
 	parser, err := kong.New(app,
 		kong.Name(name), kong.Description(about), kong.UsageOnError(),
 		kong.Writers(streams.Stdout, streams.Stderr),
 		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100, Compact: true}),
+		kong.Vars{"version": version(name)},
 		kong.Exit(func(code int) { exit = code }),
 	)
 	if err != nil {
@@ -101,9 +101,9 @@ func Main(name, about string, app any, args []string, streams Streams) int {
 		fmt.Fprintf(streams.Stderr, "%s: %v\nTry '%s --help'.\n", name, err, name)
 		return Usage
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignalled()
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal has its usual effect
+	streams.Stdout = &output{streams.Stdout}
 	chosen.BindTo(ctx, (*context.Context)(nil))
 	chosen.Bind(streams)
 	return report(chosen.Run(), name, streams.Stderr)
@@ -116,6 +116,9 @@ func report(err error, name string, w io.Writer) int {
 	}
 	if silent, ok := errors.AsType[*StatusError](err); ok {
 		return silent.Status
+	}
+	if _, ok := errors.AsType[*unreadError](err); ok {
+		return Failed // to whoever has closed it there is nothing to say
 	}
 	fmt.Fprintf(w, "%s: %v\n", name, err)
 	if _, ok := errors.AsType[*UsageError](err); ok {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,12 +15,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
+	"github.com/crossfadedb/crossfade/internal/build"
 	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
 
 // app is a program with one command that ends as the test says.
 type app struct {
+	Version
+
 	Work work `cmd:"" help:"Works."`
 }
 
@@ -54,7 +58,7 @@ func TestExitStatus(t *testing.T) {
 		"outside":               {fmt.Errorf("join: %w", &fault.Error{Class: fault.Fatal, What: "ask", Err: errors.New("denied")}), Outside},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status, stdout, stderr := run(&app{work{ends: c.err}}, "work", "-f", "/m.yaml")
+			status, stdout, stderr := run(&app{Work: work{ends: c.err}}, "work", "-f", "/m.yaml")
 			require.Equal(t, c.want, status)
 			require.Equal(t, "worked on /m.yaml\n", stdout)
 			if c.err != nil {
@@ -62,7 +66,7 @@ func TestExitStatus(t *testing.T) {
 			}
 		})
 	}
-	status, _, stderr := run(&app{work{ends: &StatusError{Status: 1}}}, "work", "-f", "/m.yaml")
+	status, _, stderr := run(&app{Work: work{ends: &StatusError{Status: 1}}}, "work", "-f", "/m.yaml")
 	require.Equal(t, 1, status)
 	require.Empty(t, stderr, "it has said everything already")
 }
@@ -80,6 +84,15 @@ func TestWrongUse(t *testing.T) {
 	require.Equal(t, Done, status)
 	require.Contains(t, stdout, "--log-format")
 	require.Empty(t, stderr)
+}
+
+func TestVersion(t *testing.T) {
+	for _, args := range [][]string{{"--version"}, {"work", "--version"}} {
+		status, stdout, stderr := run(&app{}, args...)
+		require.Equal(t, Done, status)
+		require.Equal(t, fmt.Sprintf("app %s (%s, %s/%s)\n", build.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH), stdout)
+		require.Empty(t, stderr)
+	}
 }
 
 func TestLogger(t *testing.T) {

@@ -63,8 +63,12 @@ func (p *Process) Kill() error {
 }
 
 // Stop asks the process to end, waits, and returns how it ended: nil for exit status 0. After the patience it is
-// killed, which is an error; SIGQUIT makes a Go program leave its goroutines' stacks in the log first.
+// killed, which is an error; SIGQUIT makes a Go program leave its goroutines' stacks in the log first. Where nothing can
+// be asked of a process it is killed at once, as a crash does, and how it ended is not told.
 func (p *Process) Stop(patience time.Duration) error {
+	if !canAsk {
+		return p.Kill()
+	}
 	if err := p.signal(syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -80,12 +84,6 @@ func (p *Process) Stop(patience time.Duration) error {
 	}
 	return errors.Join(fmt.Errorf("%s did not end within %s\n%s", p.Name, patience, p.log.last(errorBytes)), err, p.Kill())
 }
-
-// Pause freezes the process with SIGSTOP; it knows nothing of it, then or later.
-func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
-
-// Resume lets a frozen process go on.
-func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
 
 func (p *Process) signal(s syscall.Signal) error {
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// untilSignalled returns a context that the first SIGINT, SIGTERM or SIGHUP ends. Then a second SIGINT or SIGTERM has its
+// usual effect; a second SIGHUP has none, for the kernel and the shell may each send one when a terminal goes away. A
+// process that was started with SIGHUP ignored, as by nohup, goes on ignoring it. Without SIGPIPE, a process whose log's
+// reader has gone away goes on: a worker drains only when it is asked to.
+func untilSignalled() (ctx context.Context, stop context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	hangup := !signal.Ignored(syscall.SIGHUP)
+	if hangup {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, release := signal.NotifyContext(context.Background(), signals...)
+	unused := context.AfterFunc(ctx, func() {
+		if hangup {
+			signal.Ignore(syscall.SIGHUP)
+		}
+		release()
+	})
+	return ctx, func() {
+		unused()
+		release()
+	}
+}
+
+// output is standard output, whose reader may have seen enough.
+type output struct{ io.Writer }
+
+// Write implements io.Writer. Its error is an *unreadError when nobody reads any more.
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		err = &unreadError{err}
+	}
+	return n, err
+}
+
+// unreadError says that standard output's reader has gone away.
+type unreadError struct{ err error }
+
+func (e *unreadError) Error() string { return e.err.Error() }
+
+func (e *unreadError) Unwrap() error { return e.err }
