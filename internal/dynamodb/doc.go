@@ -6,5 +6,6 @@
 // endpoint, with signatures, request bodies and answers that this package writes and cuts itself. All other calls are the
 // SDK's.
 //
-// Nothing is retried here. An error is classified once, by classify, and the callers retry.
+// Nothing is retried here. A guard judges whether an answer is DynamoDB's at all, and whether it refuses the credentials or
+// the clock; it remembers for how long. An error is classified once, by classify, and the callers retry.
 package dynamodb
