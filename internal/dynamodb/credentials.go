@@ -27,6 +27,9 @@ const (
 	restless = 5 * patience
 	// loadEvery is the least time between two loads of credentials.
 	loadEvery = 5 * time.Second
+	// loadedLately is how old the last load may be for what it gave to be the last word. Longer than the longest wait between
+	// two tries, so that there is one that uses it.
+	loadedLately = 30 * time.Second
 )
 
 // chain hands out credentials, and loads the whole of its source again when the service has refused them. The SDK's own
@@ -45,6 +48,7 @@ type chain struct {
 	given    aws.Credentials         // handed out last
 	refused  time.Time               // when given was refused first, and has not been accepted since; else zero
 	others   time.Time               // likewise, of whatever credentials
+	last     time.Time               // when any were last refused
 	failing  time.Time               // since when there have been none to be had; else zero
 }
 
@@ -94,13 +98,14 @@ func (c *chain) refuse(ctx context.Context, signed http.Header, answer *answerEr
 	}
 	now := time.Now()
 	c.troubled.Store(true)
+	if c.others.IsZero() || c.refused.IsZero() && now.Sub(c.last) > patience {
+		c.others = now // of these nobody can say yet that they come and go
+	}
 	if c.refused.IsZero() {
 		c.refused = now
 	}
-	if c.others.IsZero() {
-		c.others = now
-	}
-	if now.Sub(c.refused) < patience && now.Sub(c.others) < restless {
+	c.last = now
+	if now.Sub(c.refused) < patience && now.Sub(c.others) < restless || now.Sub(c.loaded) > loadedLately {
 		c.again(ctx, now)
 		return v
 	}
@@ -207,7 +212,7 @@ func elsewhere(err error) bool {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorFault() == smithy.FaultServer || strings.Contains(api.ErrorCode(), "Throttl") || api.ErrorCode() == "RequestLimitExceeded"
 	}
-	_, network := errors.AsType[net.Error](err)
 	_, sending := errors.AsType[*smithyhttp.RequestSendError](err)
-	return network || sending || ofTheInstance(err) || errors.Is(err, context.DeadlineExceeded)
+	_, network := errors.AsType[*net.OpError](err)
+	return sending || network || ofTheInstance(err) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -102,6 +102,25 @@ func TestRenewedFileIsTaken(t *testing.T) {
 	}
 }
 
+// Renewed while nothing was asked, after a refusal.
+func TestFileRenewedInAPause(t *testing.T) {
+	write := inFile(t)
+	synctest.Test(t, func(t *testing.T) {
+		write(static, "first")
+		good := "first"
+		table, _ := newTokens(t, func(token string) bool { return token == good })
+		call := byBoth(t, table)["put"]
+		require.NoError(t, call(t.Context()))
+		for _, good = range []string{"second", "third"} {
+			require.Equal(t, fault.Retry, fault.Of(call(t.Context())))
+			time.Sleep(loadEvery)
+			write(static, good)
+			time.Sleep(2 * restless)
+			require.NoError(t, fault.Do(t.Context(), nil, call))
+		}
+	})
+}
+
 // A file that is being written when it is read is read again.
 func TestFileThatIsBrokenForAMoment(t *testing.T) {
 	write := inFile(t)
@@ -330,6 +349,34 @@ func TestProcessThatFails(t *testing.T) {
 	}
 }
 
+// A file that is missing is no network that is away.
+func TestTokenFileThatIsMissing(t *testing.T) {
+	inFile(t)("")
+	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", filepath.Join(t.TempDir(), "token"))
+	t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader")
+	table := open(t, "orders", answering(`{"Items":[]}`))
+	requireClass(t, table.CheckRead(t.Context()), fault.Retry, fault.NotThrottled, "no-credentials")
+	table.wire.guard.credentials.failing = time.Now().Add(-patience) // as if that had been then
+	requireClass(t, table.CheckRead(t.Context()), fault.Fatal, fault.NotThrottled, "no-credentials")
+}
+
+// Whoever gives credentials may be away for long: that passes.
+func TestCredentialsFromAwayAreWaitedFor(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	t.Setenv("AWS_ENDPOINT_URL_STS", gone.URL)
+	table, err := Open(t.Context(), Options{
+		Table: "orders", Region: "us-east-1", Endpoint: "http://dynamodb.test", RoleARN: "arn:aws:iam::123456789012:role/reader",
+	})
+	require.NoError(t, err)
+	table.wire.guard.credentials.failing = time.Now().Add(-restless)
+	for client, call := range byBoth(t, table) {
+		err := call(t.Context())
+		requireClass(t, err, fault.Retry, fault.NotThrottled, "no-credentials")
+		require.ErrorContains(t, err, "connection refused", client)
+	}
+}
+
 // What a service that gives credentials says is about no row, and about no shard.
 func TestCodesOfOtherServices(t *testing.T) {
 	for code, class := range map[string]fault.Class{
@@ -348,9 +395,8 @@ func TestCodesOfOtherServices(t *testing.T) {
 			Table: "orders", Region: "us-east-1", Endpoint: "http://dynamodb.test", RoleARN: "arn:aws:iam::123456789012:role/reader",
 		})
 		require.NoError(t, err)
-		for client, call := range byBoth(t, table) {
+		for _, call := range byBoth(t, table) {
 			requireClass(t, call(t.Context()), class, fault.NotThrottled, "no-credentials")
-			_ = client
 		}
 		stream := NewStream(table, "arn", schema)
 		_, err = stream.Iterator(t.Context(), "s", capture.From{At: events.PositionAt(1)})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -37,8 +38,8 @@ func (v *verdict) Unwrap() error { return v.err }
 type guard struct {
 	credentials *chain
 
-	strange atomic.Bool // runs is not empty; so that a good answer costs nothing as a rule
-	known   sync.Map    // hosts that have answered as DynamoDB
+	strange atomic.Bool                     // runs is not empty; so that a good answer costs nothing as a rule
+	known   atomic.Pointer[map[string]bool] // hosts that have answered as DynamoDB; what it points to is never changed
 	seed    maphash.Seed
 	mu      sync.Mutex
 	runs    map[string]run // of a host, or of one request there: its strange answers without a good one since
@@ -154,8 +155,8 @@ func (g *guard) keys(r *http.Request, sent []byte) [2]string {
 
 // good notes that a request has got DynamoDB's answer.
 func (g *guard) good(r *http.Request, sent []byte) {
-	if _, known := g.known.Load(r.URL.Host); !known {
-		g.known.Store(r.URL.Host, true)
+	if !g.knows(r.URL.Host) {
+		g.learn(r.URL.Host)
 	}
 	if !g.strange.Load() {
 		return
@@ -167,6 +168,22 @@ func (g *guard) good(r *http.Request, sent []byte) {
 	}
 	g.sweep(time.Now())
 	g.strange.Store(len(g.runs) > 0)
+}
+
+// knows reports whether a host has answered as DynamoDB.
+func (g *guard) knows(host string) bool {
+	known := g.known.Load()
+	return known != nil && (*known)[host]
+}
+
+func (g *guard) learn(host string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	next := map[string]bool{host: true}
+	if known := g.known.Load(); known != nil {
+		maps.Copy(next, *known)
+	}
+	g.known.Store(&next)
 }
 
 // unanswered is the verdict about a call that the transport could not make because the other side speaks otherwise; else
@@ -185,7 +202,7 @@ func (g *guard) unanswered(r *http.Request, sent []byte, err error) error {
 	default:
 		return err
 	}
-	if _, known := g.known.Load(r.URL.Host); !known {
+	if !g.knows(r.URL.Host) {
 		return &verdict{class: fault.Fatal, reason: "tls", err: err, advice: advice}
 	}
 	return g.bear(r, sent, "tls", err, advice)
