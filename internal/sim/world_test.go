@@ -53,6 +53,7 @@ type world struct {
 	seats     map[*seat]*process
 	everyone  []*process
 	interrupt func(*process, step, moment) bool // true kills
+	grace     func()                            // called when a sweep waits for one; nil for nothing
 
 	requests sync.WaitGroup // to the database, on their way
 	eternity *time.Timer
