@@ -32,7 +32,7 @@ type commands struct {
 	Run     runCommand     `cmd:"" help:"Snapshot, capture and apply in one process, until it is stopped."`
 	Status  statusCommand  `cmd:"" help:"Show the phase, progress, lag and members of a migration."`
 	Sweep   sweepCommand   `cmd:"" help:"Remove markers once nothing older can arrive; says what it waits for."`
-	Replay  replayCommand  `cmd:"" help:"Set the applier back to the start of both topics; refused while a streamer runs."`
+	Replay  replayCommand  `cmd:"" help:"Set the applier back to the start of both topics; refused while a streamer runs, and once the application writes the new table."`
 	Worker  workerCommand  `cmd:"" hidden:"" help:"The workers, as the demonstration starts them."`
 }
 

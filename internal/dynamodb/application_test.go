@@ -48,8 +48,13 @@ var applicationCalls = map[string]struct{ operation, body string }{
 var migrationActs = map[string]func(*testing.T, *Table){
 	"an older record": func(t *testing.T, table *Table) { arrive(t, table, writeOf(t, 4)) },
 	"the same record": func(t *testing.T, table *Table) { arrive(t, table, writeOf(t, 5)) },
-	"a newer write":   func(t *testing.T, table *Table) { arrive(t, table, writeOf(t, 6)) },
-	"a newer delete":  func(t *testing.T, table *Table) { arrive(t, table, dead("a", events.Delete, version(6))) },
+	"a rerun": func(t *testing.T, table *Table) {
+		again := writeOf(t, 5)
+		again.Version.Rerun = 1
+		arrive(t, table, again)
+	},
+	"a newer write":  func(t *testing.T, table *Table) { arrive(t, table, writeOf(t, 6)) },
+	"a newer delete": func(t *testing.T, table *Table) { arrive(t, table, dead("a", events.Delete, version(6))) },
 	"a restart": func(t *testing.T, table *Table) { // whose search does not find the row at the source
 		lowest := snapshot.MarkerVersion(2)
 		for _, item := range olderOf(t, rowsOf(table), lowest, 1) {
@@ -87,7 +92,8 @@ func arrive(t *testing.T, table *Table, e events.Event) {
 // whatever the migration does, but for what is named.
 func TestCallsOfTheApplicationOnTheNewTable(t *testing.T) {
 	t.Parallel()
-	newer := []string{"a newer delete", "a newer write"}
+	newer := []string{"a newer delete", "a newer write", "a rerun"}
+	back := []string{"a newer write", "a rerun", "an older record", "the same record"}
 	for _, c := range []struct {
 		call, on string
 		undone   []string // by these acts; by none of the others
@@ -102,9 +108,9 @@ func TestCallsOfTheApplicationOnTheNewTable(t *testing.T) {
 		{"UpdateItem", "nothing", nil},    // and it holds nothing but that
 		{"UpdateItem", "its own", nil},
 		{"UpdateItem, if not dead", "its own", nil},
-		{"DeleteItem", "a row", []string{"a newer write", "an older record", "the same record"}},
-		{"DeleteItem", "a marker", []string{"a newer write", "an older record", "the same record"}},
-		{"DeleteItem", "its own", []string{"a newer write", "an older record", "the same record"}},
+		{"DeleteItem", "a row", back},
+		{"DeleteItem", "a marker", back},
+		{"DeleteItem", "its own", back},
 	} {
 		for on, before := range underAKey {
 			if on == "all there" || c.on != "all there" && c.on != on {

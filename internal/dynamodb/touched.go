@@ -20,20 +20,24 @@ var errFound = errors.New("found")
 // and, if unversioned is set, an item without a version. That none is found says nothing: an update of a row and a removal leave no
 // trace. It may read the whole table. Retries are made inside.
 func (t *Table) FindTouched(ctx context.Context, names Attributes, schema events.KeySchema, unversioned bool) (key events.Key, found bool, err error) {
+	return t.findTouched(ctx, names, schema, unversioned, touchedSegments)
+}
+
+func (t *Table) findTouched(ctx context.Context, names Attributes, schema events.KeySchema, unversioned bool, segments int) (key events.Key, found bool, err error) {
 	filter := []byte(`,"FilterExpression":"attribute_exists(#d)","ExpressionAttributeNames":{"#d":`)
 	if unversioned {
 		filter = append(quote([]byte(`,"FilterExpression":"attribute_exists(#d) OR attribute_not_exists(#v)","ExpressionAttributeNames":{"#v":`), names.Version), `,"#d":`...)
 	}
 	filter = append(quote(filter, names.Deleted), '}')
-	keys := make(chan events.Key, touchedSegments)
+	keys := make(chan events.Key, segments) // each finds one at the most
 	group, ctx := errgroup.WithContext(ctx)
-	for segment := range touchedSegments {
+	for segment := range segments {
 		group.Go(func() error {
 			decoder := events.NewDecoder(schema)
 			for after, first := []byte(nil), true; first || after != nil; first = false {
 				var page scanPage
 				err := fault.Do(ctx, nil, func(ctx context.Context) (err error) {
-					page, err = t.scan(ctx, scanRequest{segment: segment, total: touchedSegments, after: after, extra: filter})
+					page, err = t.scan(ctx, scanRequest{segment: segment, total: segments, after: after, extra: filter})
 					return err
 				})
 				if err != nil {

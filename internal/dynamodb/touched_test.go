@@ -30,21 +30,23 @@ func TestFindTouched(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			table, _, _ := newTable(t, embedded.Options{})
-			for i := range 40 { // of several pages
-				put(t, table, stored(fmt.Sprintf("row %d", i), strings.Repeat("x", 100<<10), version(1)))
+			for i := range 8 { // of several pages, when they are in one segment
+				put(t, table, stored(fmt.Sprintf("row %d", i), strings.Repeat("x", 300<<10), version(1)))
 				put(t, table, marker(fmt.Sprintf("dead %d", i), version(2), `,"cf:t":{"BOOL":true}`))
 			}
 			if c.item != "" {
 				put(t, table, c.item)
 			}
 			for unversioned, want := range map[bool]bool{false: c.alone, true: c.either} {
-				key, found, err := table.FindTouched(t.Context(), names, schema, unversioned)
-				require.NoError(t, err)
-				require.Equal(t, want, found)
-				if found {
-					require.Equal(t, keyAt("a", 1), key)
-				} else {
-					require.Equal(t, events.Key(""), key)
+				for _, segments := range []int{1, touchedSegments} {
+					key, found, err := table.findTouched(t.Context(), names, schema, unversioned, segments)
+					require.NoError(t, err)
+					require.Equal(t, want, found)
+					if found {
+						require.Equal(t, keyAt("a", 1), key)
+					} else {
+						require.Equal(t, events.Key(""), key)
+					}
 				}
 			}
 		})

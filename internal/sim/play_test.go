@@ -31,7 +31,9 @@ func (w *world) play() {
 		w.phase(app, ph)
 		w.rest()
 		if ph.sweep && !w.failed() {
+			updates := w.update()
 			w.sweep()
+			updates.check()
 			w.rest()
 			w.verify(true)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,7 +95,13 @@ func (p *process) run(ctx context.Context, w *world) (err error) {
 		err = assembly.Streamer(ctx, w.config, worker)
 	case sweeper:
 		p.removed, err = assembly.Sweep(ctx, w.config, assembly.SweepOptions{
-			FallbackReadsOff: true, Say: func(text string) { w.story.tell(p.name, "%s", text) }, Logger: logger,
+			FallbackReadsOff: true, Logger: logger,
+			Say: func(text string) {
+				w.story.tell(p.name, "%s", text)
+				if strings.HasPrefix(text, "waiting: grace") {
+					w.graceBegins()
+				}
+			},
 		})
 	case restarter, forcer:
 		_, err = assembly.Restart(ctx, w.config, assembly.RestartOptions{Force: p.role == forcer, Logger: logger})

@@ -54,6 +54,7 @@ type world struct {
 	everyone  []*process
 	interrupt func(*process, step, moment) bool // true kills
 	ambush    *ambush                           // nil for none
+	grace     func()                            // called when a sweep waits for one; nil for nothing
 
 	requests sync.WaitGroup // to the database, on their way
 	eternity *time.Timer

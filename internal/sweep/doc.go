@@ -12,6 +12,10 @@
 // and then only if the item is still this very marker. A crash leaves some markers removed and the others standing;
 // the next sweep starts over.
 //
+// An item with a marker's attributes and attributes of the application is no marker: the application has updated it, and it is a row to
+// the application. It is left when the scan shows it, and when a look right before its removal does. No condition of the database
+// tells the two apart, so what was updated between that look and the removal is put back; the removal's answer says what it was.
+//
 // Markers are taken in windows, so memory does not grow with their number (invariant 8). The grace of one window's
 // guard c is the grace of the next one's guard b; markers too young for that are carried over.
 package sweep

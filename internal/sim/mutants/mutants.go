@@ -22,6 +22,7 @@ var mutants = []mutant{
 	{"sweep.no-fact", "internal/sweep/guards.go", "		if why, ok := settled.covers(m, state.Generation()); !ok {\n			return why\n		}\n", "		_ = m\n", "SweepFacts"},
 	{"sweep.live-uncommitted", "internal/sweep/guards.go", "	return behind(logs.LiveCommitted, w.LiveEnds, \"live\")", "	return \"\"", "SweepLiveApplied"},
 	{"sweep.snapshot-uncommitted", "internal/sweep/guards.go", "	if text := behind(logs.SnapshotCommitted, state.Closed.Ends, \"snapshot\"); text != \"\" {", "	if text := \"\"; text != \"\" {", "SweepSnapshotApplied"},
+	{"sweep.updated", "internal/dynamodb/target.go", "		return !slices.ContainsFunc(schema,", "		return false && !slices.ContainsFunc(schema,", ""},
 	{"search.no-lookup", "internal/snapshot/vanished.go", "return Suspect(item, current) && !atSource", "return Suspect(item, current)", "MarkIfGone"},
 	{"search.nothing", "internal/snapshot/vanished.go", "return Suspect(item, current) && !atSource", "return false", ""},
 	{"search.unapplied", "internal/snapshot/vanished.go", "	if missing > 0 {", "	if missing > 1<<40 {", "MarkAfterApplied with MarkIfGone"},
