@@ -40,6 +40,9 @@ func (c *createCommand) Run(ctx context.Context, streams cli.Streams) error {
 	switch {
 	case report.Existed:
 		fmt.Fprintf(streams.Stdout, "%s exists already; nothing was changed.\n", config.Name)
+	case report.Created && report.Generation > 1:
+		fmt.Fprintf(streams.Stdout, "%s is created, with generation %d: above all that was found in the new table. Now start streamers and snapshot workers "+
+			"with this file, or: crossfade run -f %s\n", config.Name, report.Generation, c.File.File)
 	case report.Created:
 		fmt.Fprintf(streams.Stdout, "%s is created. Now start streamers and snapshot workers with this file, or: crossfade run -f %s\n", config.Name, c.File.File)
 	default:

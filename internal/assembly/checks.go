@@ -36,7 +36,7 @@ func (c *creation) checkItems(ctx context.Context) (string, error) {
 		return s.Items >= surveyEnough && (c.from() == apply.FromNone || c.foreign(s) != nil)
 	})
 	if err != nil {
-		return "", err
+		return needed("", err, "crossfade sweep will need it", c.from() != apply.FromNone)
 	}
 	c.highest = max(c.highest, survey.Highest)
 	found := described(survey)
