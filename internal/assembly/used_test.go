@@ -489,4 +489,3 @@ func (w *world) publish(c *migration.Config, pk, value string) {
 	}
 	require.NoError(w.t, p.Kafka.Publish(p.Topics.Live, c.Kafka.Partitions)(w.t.Context(), []events.Record{events.Encode(e)}))
 }
-
