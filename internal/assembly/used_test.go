@@ -1,10 +1,13 @@
 package assembly
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -14,6 +17,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
@@ -251,6 +255,29 @@ func TestCreateRefusesTimeToLive(t *testing.T) {
 	require.ErrorIs(t, err, errChecks)
 	require.NotEmpty(t, checkOf(t, restarted.Checks, "time to live of the new table").Problem)
 	require.EqualValues(t, 1, restarted.Generation)
+}
+
+// A new table of little capacity is read for as long as that takes; one that answers nothing is given up.
+func TestCheckOfTheNewTableOutlastsThrottling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &creation{Parts: &Parts{Config: &migration.Config{}, Logger: slog.New(slog.DiscardHandler)}}
+		began := time.Now()
+		throttled := &fault.Error{Class: fault.Retry, Throttle: fault.TableThrottled, Reason: "throttled", What: "scan"}
+		require.NoError(t, c.unhurried(t.Context(), func(context.Context) error {
+			if time.Since(began) < 5*time.Minute {
+				return throttled
+			}
+			return nil
+		}))
+		require.GreaterOrEqual(t, time.Since(began), 5*time.Minute)
+		err := c.unhurried(t.Context(), func(context.Context) error {
+			return &fault.Error{Class: fault.Retry, Reason: "no-answer", What: "scan"}
+		})
+		require.ErrorContains(t, err, "gave up after 30s")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.Error(t, c.unhurried(ctx, func(context.Context) error { return throttled }))
+	})
 }
 
 // What the application puts into the new table after the migration was created is its own, and stops neither create nor run.
