@@ -121,7 +121,7 @@ func (c *creation) checkAbove(ctx context.Context, state checkpoint.State) (stri
 func (c *creation) overtake(ctx context.Context, other otherMigration) string {
 	named := fmt.Sprintf("the migration %q is into the same table (%s, generation %d)", other.name, other.state.Phase(), other.state.Generation())
 	if !c.options.TakeOver {
-		return named + "; choose another table, or, when that migration is over and its workers have ended for good, begin above it with --take-over, "+
+		return named + "; choose another table, or, when that migration is over and its workers have ended for good, begin above it with --take-over, " +
 			"which marks those of its rows as deleted that are not in this old table"
 	}
 	for _, group := range []string{other.name, other.name + ".snapshot", other.name + ".capture"} {
