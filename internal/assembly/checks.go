@@ -126,8 +126,14 @@ func described(s dynamodb.Survey) string {
 	return strings.Join(parts, ", ")
 }
 
-// generation is what the migration begins with: above everything that was found in the new table and is to be taken over.
-func (c *creation) generation() uint32 { return c.highest + 1 }
+// generation is what the migration begins with: above everything that was found in the new table, if that is to be taken
+// over. Without it there is nothing, or the form writes no versions.
+func (c *creation) generation() uint32 {
+	if !c.options.TakeOver {
+		return 1
+	}
+	return c.highest + 1
+}
 
 // checkTimeToLive refuses a new table whose items expire: versions and markers would go behind our back, and a record that
 // comes late would find nothing that is newer.

@@ -115,6 +115,7 @@ func TestCreateOfFormNoneSaysWhatItFound(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, report.Created)
 	check := checkOf(t, report.Checks, "items of the new table")
+	require.EqualValues(t, 1, report.Generation, "there are no versions to be above of")
 	require.Contains(t, check.Warning, `{"pk":{"S":"theirs"}}`)
 	require.Contains(t, check.Found, "1 of generation 3")
 	require.Contains(t, check.Found, `{"pk":{"S":"own"}}`)
