@@ -16,7 +16,7 @@ type createCommand struct {
 	EnableStream bool `help:"Turn the old table's stream on, with new images, if it is off."`
 	DryRun       bool `help:"Only check."`
 	KeepExisting bool `help:"Items of the new table without a version are the application's: leave them as they are, for good."`
-	TakeOver     bool `help:"Earlier migrations that are over have written into the new table: begin above all of their generations. Rows of theirs that are not in the old table get markers."`
+	TakeOver     bool `help:"Earlier migrations that are over have written into the new table: begin above all of their generations. Their rows that are not in this old table are marked as deleted."`
 }
 
 // Run is called by the flags' parser.
@@ -40,6 +40,9 @@ func (c *createCommand) Run(ctx context.Context, streams cli.Streams) error {
 	switch {
 	case report.Existed:
 		fmt.Fprintf(streams.Stdout, "%s exists already; nothing was changed.\n", config.Name)
+	case report.Created && report.Generation > 1:
+		fmt.Fprintf(streams.Stdout, "%s is created, with generation %d: above all that was found in the new table. Now start streamers and snapshot workers "+
+			"with this file, or: crossfade run -f %s\n", config.Name, report.Generation, c.File.File)
 	case report.Created:
 		fmt.Fprintf(streams.Stdout, "%s is created. Now start streamers and snapshot workers with this file, or: crossfade run -f %s\n", config.Name, c.File.File)
 	default:

@@ -12,6 +12,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
 // doubt is what a check could not find out, or a person should know: it forbids nothing, and is shown as a warning.
@@ -23,12 +24,29 @@ func (d doubt) Error() string { return string(d) }
 const (
 	surveyLines  = 10 * time.Second // between lines about it
 	surveyEnough = 10_000           // items after which it ends, when it is not to be exact any more
+	// A table of more items than surveyAlone, as it says itself, is read in so many segments side by side.
+	surveyAlone    = 100_000
+	surveySegments = 8
 )
+
+// unhurried is patiently, but for throttling, however long that goes on: a page may take the quota of a minute.
+func (c *creation) unhurried(ctx context.Context, op func(context.Context) error) error {
+	for {
+		err := c.patiently(ctx, op)
+		if fault.ThrottleOf(err) == fault.NotThrottled || ctx.Err() != nil {
+			return err
+		}
+		c.Logger.Warn("the new table is throttled; its read capacity decides how long the check takes", "error", err)
+	}
+}
 
 // checkItems looks at every item of the new table: what this migration did not write it may never be able to change.
 func (c *creation) checkItems(ctx context.Context) (string, error) {
-	last := time.Now()
-	survey, err := c.New.Survey(ctx, Attributes(c.Config), c.new.KeySchema, c.patiently, func(s dynamodb.Survey) bool {
+	last, segments := time.Now(), 1
+	if c.new.Items > surveyAlone {
+		segments = surveySegments
+	}
+	survey, err := c.New.Survey(ctx, Attributes(c.Config), c.new.KeySchema, segments, c.unhurried, func(s dynamodb.Survey) bool {
 		if time.Since(last) >= surveyLines {
 			last = time.Now()
 			c.Logger.Info("reading the new table, for items that are not this migration's", "items", s.Items, "about", c.new.Items)
@@ -36,7 +54,7 @@ func (c *creation) checkItems(ctx context.Context) (string, error) {
 		return s.Items >= surveyEnough && (c.from() == apply.FromNone || c.foreign(s) != nil)
 	})
 	if err != nil {
-		return "", err
+		return needed("", err, "crossfade sweep will need it", c.from() != apply.FromNone)
 	}
 	c.highest = max(c.highest, survey.Highest)
 	found := described(survey)
@@ -67,7 +85,7 @@ func (c *creation) foreign(s dynamodb.Survey) error {
 	if s.Highest > 0 && !c.options.TakeOver {
 		problems = append(problems, fmt.Errorf("another migration has written into the new table, for example %s with the version %s: "+
 			"what it wrote may never be replaced; use another, empty table, or, when that migration is over and its workers have ended for good, "+
-			"begin above all of its generations with --take-over", s.Example.Key, s.Example.Value))
+			"begin above all of its generations with --take-over, which marks those of its rows as deleted that are not in this old table", s.Example.Key, s.Example.Value))
 	}
 	if c.options.TakeOver && s.Highest >= events.MaxGeneration {
 		problems = append(problems, fmt.Errorf("the item %s has the last generation there is; use another table", s.Example.Key))
@@ -108,8 +126,14 @@ func described(s dynamodb.Survey) string {
 	return strings.Join(parts, ", ")
 }
 
-// generation is what the migration begins with: above everything that was found in the new table and is to be taken over.
-func (c *creation) generation() uint32 { return c.highest + 1 }
+// generation is what the migration begins with: above everything that was found in the new table, if that is to be taken
+// over. Without it there is nothing, or the form writes no versions.
+func (c *creation) generation() uint32 {
+	if !c.options.TakeOver {
+		return 1
+	}
+	return c.highest + 1
+}
 
 // checkTimeToLive refuses a new table whose items expire: versions and markers would go behind our back, and a record that
 // comes late would find nothing that is newer.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/crossfadedb/crossfade/internal/capture"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
@@ -215,7 +216,7 @@ func (c *creation) note(what string, look func() (string, error)) {
 	if doubt, is := errors.AsType[doubt](err); is {
 		check.Warning = string(doubt)
 	} else if err != nil {
-		check.Found, check.Problem = "", err.Error()
+		check.Found, check.Problem = "", strings.ReplaceAll(err.Error(), "\n", "; ") // several of one thing
 	}
 	c.report.Checks = append(c.report.Checks, check)
 }

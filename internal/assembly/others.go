@@ -97,11 +97,32 @@ func (c *creation) checkOthers(ctx context.Context) (string, error) {
 	return found, nil
 }
 
+// checkAbove refuses a new generation of a migration when another one has begun above it in the same table: what a restart
+// writes would not be the highest there.
+func (c *creation) checkAbove(ctx context.Context, state checkpoint.State) (string, error) {
+	others, unknown, err := c.others(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, other := range others {
+		// Where the identities are not known the names may mean two tables, and this migration was there first.
+		known := other.state.Created.Target != "" && c.new.ID != ""
+		if known && c.intoSame(other) && other.state.Generation() >= state.Generation() {
+			return "", fmt.Errorf("the migration %q has begun generation %d in the same table; this one is over", other.name, other.state.Generation())
+		}
+	}
+	if len(unknown) > 0 {
+		return "none above this one", doubt("unknown of these, whose history cannot be read: " + strings.Join(unknown, ", "))
+	}
+	return "none above this one", nil
+}
+
 // overtake says why another migration into the same table forbids this one; empty if it does not.
 func (c *creation) overtake(ctx context.Context, other otherMigration) string {
 	named := fmt.Sprintf("the migration %q is into the same table (%s, generation %d)", other.name, other.state.Phase(), other.state.Generation())
 	if !c.options.TakeOver {
-		return named + "; choose another table, or, when that migration is over and its workers have ended for good, begin above it with --take-over"
+		return named + "; choose another table, or, when that migration is over and its workers have ended for good, begin above it with --take-over, " +
+			"which marks those of its rows as deleted that are not in this old table"
 	}
 	for _, group := range []string{other.name, other.name + ".snapshot", other.name + ".capture"} {
 		members, err := c.Kafka.Members(ctx, group)

@@ -113,6 +113,7 @@ func (r *restart) checkBoth(ctx context.Context, state checkpoint.State) {
 	r.note("write permission", func() (string, error) {
 		return "conditional write to the new table answered", r.New.CheckWrite(ctx, r.new.KeySchema)
 	})
+	r.note("other migrations", func() (string, error) { return r.checkAbove(ctx, state) })
 	r.note("time to live of the new table", func() (string, error) { return r.checkTimeToLive(ctx) })
 	r.notesOfStream(ctx)
 }

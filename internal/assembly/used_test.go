@@ -1,10 +1,13 @@
 package assembly
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -12,7 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
@@ -110,9 +115,39 @@ func TestCreateOfFormNoneSaysWhatItFound(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, report.Created)
 	check := checkOf(t, report.Checks, "items of the new table")
+	require.EqualValues(t, 1, report.Generation, "there are no versions to be above of")
 	require.Contains(t, check.Warning, `{"pk":{"S":"theirs"}}`)
 	require.Contains(t, check.Found, "1 of generation 3")
 	require.Contains(t, check.Found, `{"pk":{"S":"own"}}`)
+}
+
+// A new table that may not be read is refused where it must be read, and may be as it is where only the sweep will.
+func TestCreateReadsTheNewTableWhereItMust(t *testing.T) {
+	t.Parallel()
+	for from, refused := range map[string]bool{"app": true, "none": false} {
+		t.Run(from, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.mu.Lock()
+			w.fault = func(c embedded.Call) embedded.Fault {
+				if c.Operation == "Scan" && c.Table == "new" {
+					return embedded.Fault{Refuse: &embedded.Error{Code: "AccessDeniedException", Message: "not for you"}}
+				}
+				return embedded.Fault{}
+			}
+			w.mu.Unlock()
+			report, err := Create(t.Context(), w.config("live: {from: "+from+"}"), CreateOptions{Logger: w.logger()})
+			check := checkOf(t, report.Checks, "items of the new table")
+			if refused {
+				require.ErrorIs(t, err, errChecks)
+				require.Contains(t, check.Problem, "permissions")
+				return
+			}
+			require.NoError(t, err)
+			require.Empty(t, check.Problem)
+			require.Contains(t, check.Warning, "crossfade sweep will need it")
+		})
+	}
 }
 
 // A refused create has changed nothing, whichever check it was: the stream is as it was, and there is no topic.
@@ -223,6 +258,29 @@ func TestCreateRefusesTimeToLive(t *testing.T) {
 	require.EqualValues(t, 1, restarted.Generation)
 }
 
+// A new table of little capacity is read for as long as that takes; one that answers nothing is given up.
+func TestCheckOfTheNewTableOutlastsThrottling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &creation{Parts: &Parts{Config: &migration.Config{}, Logger: slog.New(slog.DiscardHandler)}}
+		began := time.Now()
+		throttled := &fault.Error{Class: fault.Retry, Throttle: fault.TableThrottled, Reason: "throttled", What: "scan"}
+		require.NoError(t, c.unhurried(t.Context(), func(context.Context) error {
+			if time.Since(began) < 5*time.Minute {
+				return throttled
+			}
+			return nil
+		}))
+		require.GreaterOrEqual(t, time.Since(began), 5*time.Minute)
+		err := c.unhurried(t.Context(), func(context.Context) error {
+			return &fault.Error{Class: fault.Retry, Reason: "no-answer", What: "scan"}
+		})
+		require.ErrorContains(t, err, "gave up after 30s")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.Error(t, c.unhurried(ctx, func(context.Context) error { return throttled }))
+	})
+}
+
 // What the application puts into the new table after the migration was created is its own, and stops neither create nor run.
 func TestRunGoesOnAfterTheApplicationHasWritten(t *testing.T) {
 	t.Parallel()
@@ -279,7 +337,27 @@ func TestCreateRefusesASecondMigrationIntoOneTable(t *testing.T) {
 	require.ErrorIs(t, err, errChecks)
 	require.Contains(t, checkOf(t, report.Checks, "other migrations").Problem, "at work in the group")
 	require.NoError(t, stop())
+	w.gone(first)
 	require.EqualValues(t, 2, w.create(second, CreateOptions{TakeOver: true}).Generation)
+
+	refused, err := Restart(t.Context(), first, RestartOptions{Force: true, Logger: w.logger()})
+	require.ErrorIs(t, err, errChecks)
+	require.Contains(t, checkOf(t, refused.Checks, "other migrations").Problem, `the migration "second" has begun generation 2`)
+	began, err := Restart(t.Context(), second, RestartOptions{Force: true, Logger: w.logger()})
+	require.NoError(t, err)
+	require.EqualValues(t, 3, began.Generation)
+}
+
+// gone waits until a migration has no workers any more, as the broker sees it.
+func (w *world) gone(c *migration.Config) {
+	w.until("the workers of "+c.Name+" are gone", func() bool {
+		for _, members := range w.status(c).Members {
+			if len(members) > 0 {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // A table that was made again under its name is another one, whatever was created for the one before.
@@ -359,6 +437,7 @@ func TestMigrationAboveAnotherEndsEqual(t *testing.T) {
 			}
 			w.streaming(first, generation)
 			require.NoError(t, stop())
+			w.gone(first)
 			w.disableStream()
 			for n := range each {
 				w.write(pk("changed", n), "second")
@@ -379,7 +458,8 @@ func TestMigrationAboveAnotherEndsEqual(t *testing.T) {
 			}
 			w.streaming(second, generation+1)
 			s := w.status(second)
-			require.EqualValues(t, each, s.Marking.Marked)
+			require.True(t, s.Marking.Done)
+			require.Positive(t, s.Marking.Marked)
 			require.Zero(t, s.Marking.Kept)
 
 			summary, err := Sweep(t.Context(), second, SweepOptions{Logger: w.logger()})
@@ -409,6 +489,7 @@ func TestMigrationOfEventsAboveAnotherEndsEqual(t *testing.T) {
 	}
 	w.streaming(first, 1)
 	require.NoError(t, stop())
+	w.gone(first)
 
 	require.EqualValues(t, 2, w.create(second, CreateOptions{TakeOver: true}).Generation)
 	stop, _ = w.run(second)

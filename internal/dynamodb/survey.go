@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/crossfadedb/crossfade/internal/events"
 )
@@ -27,36 +30,69 @@ type Found struct {
 	Value string // of the attribute that was looked at, as DynamoDB JSON
 }
 
-// Survey reads the whole table, page after page and consistently, and says what is in it. Each page is read inside try, which
-// owns the retries. After each page, enough may end it before the table does; the Survey is not Whole then.
+// Survey reads the whole table consistently, so many segments side by side, and says what is in it. Each page is read inside
+// try, which owns the retries. After each page but the last, enough may end it before the table does, and the Survey is not
+// Whole then; it is called by one goroutine at a time.
 func (t *Table) Survey(
-	ctx context.Context, names Attributes, schema events.KeySchema,
+	ctx context.Context, names Attributes, schema events.KeySchema, segments int,
 	try func(context.Context, func(context.Context) error) error, enough func(Survey) bool,
 ) (Survey, error) {
-	s := Survey{Generations: map[uint32]int64{}}
-	decoder := events.NewDecoder(schema)
-	extra := projection(schema, names)
+	s := &surveyor{table: t, names: names, schema: schema, try: try, enough: enough, extra: projection(schema, names)}
+	s.found.Generations, s.found.Whole = map[uint32]int64{}, true
+	group, ctx := errgroup.WithContext(ctx)
+	for segment := range segments {
+		group.Go(func() error { return s.segment(ctx, segment, segments) })
+	}
+	err := group.Wait()
+	return s.found, err
+}
+
+// surveyor is one survey under way.
+type surveyor struct {
+	table  *Table
+	names  Attributes
+	schema events.KeySchema
+	try    func(context.Context, func(context.Context) error) error
+	enough func(Survey) bool
+	extra  []byte // of a scan
+
+	mu    sync.Mutex
+	found Survey
+}
+
+func (s *surveyor) segment(ctx context.Context, segment, total int) error {
+	decoder := events.NewDecoder(s.schema)
 	for after, first := []byte(nil), true; first || after != nil; first = false {
 		var page scanPage
-		err := try(ctx, func(ctx context.Context) (err error) {
-			page, err = t.scan(ctx, scanRequest{total: 1, after: after, extra: extra})
+		err := s.try(ctx, func(ctx context.Context) (err error) {
+			page, err = s.table.scan(ctx, scanRequest{segment: segment, total: total, after: after, extra: s.extra})
 			return err
 		})
 		if err != nil {
-			return s, err
-		}
-		for _, raw := range page.items {
-			if err := s.add(decoder, schema, names, raw); err != nil {
-				return s, fmt.Errorf("an item of table %s: %w", t.name, err)
-			}
+			return err
 		}
 		after = page.last
-		if after != nil && enough(s) {
-			return s, nil
+		if ended, err := s.page(decoder, page); err != nil || ended {
+			return err
 		}
 	}
-	s.Whole = true
-	return s, nil
+	return nil
+}
+
+// page takes a page into what was found, and reports whether that is enough.
+func (s *surveyor) page(decoder *events.Decoder, page scanPage) (ended bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, raw := range page.items {
+		if err := s.found.add(decoder, s.schema, s.names, raw); err != nil {
+			return false, fmt.Errorf("an item of table %s: %w", s.table.name, err)
+		}
+	}
+	if page.last == nil || !s.enough(s.found) {
+		return false, nil
+	}
+	s.found.Whole = false
+	return true, nil
 }
 
 // projection asks for nothing but the key and the attributes of ours that are looked at.

@@ -20,7 +20,7 @@ func never(Survey) bool { return false }
 func TestSurveySeesEveryKindOfItemOnEveryPage(t *testing.T) {
 	t.Parallel()
 	table, _, _ := newTable(t, embedded.Options{})
-	survey, err := table.Survey(t.Context(), names, schema, once, never)
+	survey, err := table.Survey(t.Context(), names, schema, 1, once, never)
 	require.NoError(t, err)
 	require.Equal(t, Survey{Generations: map[uint32]int64{}, Whole: true}, survey)
 
@@ -29,7 +29,7 @@ func TestSurveySeesEveryKindOfItemOnEveryPage(t *testing.T) {
 		put(t, table, fmt.Sprintf(`{"pk":{"S":"p%d"},"sk":{"N":"1"},"cf:v":{"S":"%s"},"s":{"S":"%s"}}`, i, first, strings.Repeat("y", 100<<10)))
 	}
 	put(t, table, fmt.Sprintf(`{"pk":{"S":"gone"},"sk":{"N":"1"},"cf:v":{"S":"%s"},"cf:d":{"N":"1"}}`, third))
-	survey, err = table.Survey(t.Context(), names, schema, once, never)
+	survey, err = table.Survey(t.Context(), names, schema, 1, once, never)
 	require.NoError(t, err)
 	require.Equal(t, Survey{
 		Items: 31, Whole: true, Generations: map[uint32]int64{1: 30, 3: 1}, Markers: 1, Highest: 3, Example: Found{keyAt("gone", 1), third},
@@ -38,15 +38,18 @@ func TestSurveySeesEveryKindOfItemOnEveryPage(t *testing.T) {
 	put(t, table, `{"pk":{"S":"app"},"sk":{"N":"7"},"version":{"S":"its own"},"cf:d":{"BOOL":true}}`)
 	put(t, table, `{"pk":{"S":"dead"},"sk":{"N":"7"},"cf:d":{"N":"5"}}`)
 	put(t, table, `{"pk":{"S":"strange"},"sk":{"N":"7"},"cf:v":{"N":"5"}}`)
-	survey, err = table.Survey(t.Context(), names, schema, once, never)
+	survey, err = table.Survey(t.Context(), names, schema, 1, once, never)
 	require.NoError(t, err)
 	require.EqualValues(t, 34, survey.Items)
 	require.Equal(t, Found{Key: keyAt("app", 7)}, survey.Unversioned, "a value that is no time makes no marker")
 	require.Equal(t, Found{keyAt("dead", 7), `{"N":"5"}`}, survey.Dead)
 	require.Equal(t, Found{keyAt("strange", 7), `{"N":"5"}`}, survey.Strange)
 	require.EqualValues(t, 3, survey.Highest)
+	parallel, err := table.Survey(t.Context(), names, schema, 4, once, never)
+	require.NoError(t, err)
+	require.Equal(t, survey, parallel, "however many read it")
 
-	part, err := table.Survey(t.Context(), names, schema, once, func(s Survey) bool { return s.Items > 0 })
+	part, err := table.Survey(t.Context(), names, schema, 1, once, func(s Survey) bool { return s.Items > 0 })
 	require.NoError(t, err)
 	require.False(t, part.Whole)
 	require.Less(t, part.Items, survey.Items)

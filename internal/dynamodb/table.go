@@ -163,7 +163,7 @@ func (t *Table) Describe(ctx context.Context) (_ Description, err error) {
 }
 
 func describe(table *types.TableDescription) Description {
-	d := Description{ARN: aws.ToString(table.TableArn), ID: aws.ToString(table.TableId), Items: aws.ToInt64(table.ItemCount)}
+	d := Description{ARN: aws.ToString(table.TableArn), ID: identity(table), Items: aws.ToInt64(table.ItemCount)}
 	byName := map[string]types.ScalarAttributeType{}
 	for _, a := range table.AttributeDefinitions {
 		byName[aws.ToString(a.AttributeName)] = a.AttributeType
@@ -178,6 +178,17 @@ func describe(table *types.TableDescription) Description {
 		d.NewImages = s.StreamViewType == types.StreamViewTypeNewImage || s.StreamViewType == types.StreamViewTypeNewAndOldImages
 	}
 	return d
+}
+
+// identity is what no other table ever has. A server that gives none, as DynamoDB Local, may say when it made the table.
+func identity(table *types.TableDescription) string {
+	if id := aws.ToString(table.TableId); id != "" {
+		return id
+	}
+	if arn, made := aws.ToString(table.TableArn), aws.ToTime(table.CreationDateTime); arn != "" && !made.IsZero() {
+		return arn + "@" + made.UTC().Format(time.RFC3339Nano)
+	}
+	return ""
 }
 
 // enableWait bounds how long a stream may take to be there.

@@ -16,7 +16,7 @@ type Config struct {
 	Snapshot   Snapshot      `yaml:"snapshot" doc:"How the old table is read."`
 	Apply      Apply         `yaml:"apply" doc:"How the new table is written."`
 	Attributes Attributes    `yaml:"attributes" doc:"Names of our attributes on items of the new table. Change them if your items use one of these names."`
-	Grace      time.Duration `yaml:"grace" default:"10m" doc:"How long, after everything older has been applied, the sweep waits before it removes a marker. No write begun before may land later; a worker that has not read the control log for half of it stops. At least 1s."`
+	Grace      time.Duration `yaml:"grace" default:"10m" doc:"How long, after everything older has been applied, the sweep waits before it removes a marker. No write begun before may land later; a worker that has not read the control log for half of it stops. At least 1s; on a cluster 1m or more is advised, for Kafka takes about 10s to notice the death of a broker."`
 }
 
 // Side is one of the two databases.

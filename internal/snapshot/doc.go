@@ -7,7 +7,7 @@
 //
 //	Source.Scan ─▶ records ─▶ Publish ─▶ frontier of the segment ─▶ fact ─▶ … ─▶ done ─▶ close
 //
-// In a generation that a restart began, rows of the generation before may have vanished from the source without any
+// In a generation above 1, rows of the generations before may have vanished from the source without any
 // record of it. Search finds those in the new table, once the close is applied, and marks them as dead.
 //
 // A crash leaves some pages published without a fact. They are read and published again: duplicates, which the
