@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -45,7 +46,8 @@ type Client struct {
 	client    *kafkago.Client
 	transport *kafkago.Transport
 
-	expansions sync.Map // *expansion by topic
+	expansions sync.Map    // *expansion by topic
+	idsSpoken  atomic.Bool // the last description of topics was answered
 }
 
 // Open returns a client; it connects when it is first used.
