@@ -3,9 +3,11 @@ package assembly
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
@@ -300,26 +302,38 @@ func TestWorkersRefuseARecreatedTopic(t *testing.T) {
 	}
 }
 
+// patient is a configuration under which a worker on a busy machine does not give up.
+func (w *world) patient() *migration.Config {
+	config := w.config("")
+	config.Grace = time.Hour
+	return config
+}
+
 // startStreamer starts a streamer that has joined its group, and returns where its error comes.
 func (w *world) startStreamer(config *migration.Config) chan error {
-	ended := make(chan error, 1)
+	w.t.Helper()
+	p, ended := w.parts(config), make(chan error, 1)
 	go func() {
 		ended <- Streamer(w.t.Context(), config, WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
 	}()
-	p := w.parts(config)
-	for w.t.Context().Err() == nil {
+	for {
 		members, err := p.Kafka.Members(w.t.Context(), config.Name)
 		if err == nil && len(members) == 1 {
-			break
+			return ended
+		}
+		select {
+		case err := <-ended:
+			require.FailNow(w.t, "it ended before it had joined", "%v", err)
+		default:
+			runtime.Gosched() // a request takes its time; there is no other wait
 		}
 	}
-	return ended
 }
 
 func TestWorkersStopAtARecreatedTopic(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	config := w.config("")
+	config := w.patient()
 	w.creates(config)
 	p := w.parts(config)
 	ended := w.startStreamer(config)
@@ -332,7 +346,7 @@ func TestWorkersStopAtARecreatedTopic(t *testing.T) {
 func TestWorkersStopAtAddedPartitions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	config := w.config("")
+	config := w.patient()
 	w.creates(config)
 	p := w.parts(config)
 	ended := w.startStreamer(config)

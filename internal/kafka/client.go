@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -48,7 +49,8 @@ type Client struct {
 	outside   *fault.Dependency // hears of every request
 	dead      *fault.Tally[deadLetter]
 
-	expansions sync.Map // *expansion by topic
+	expansions sync.Map    // *expansion by topic
+	idsSpoken  atomic.Bool // the last description of topics was answered
 }
 
 // Open returns a client; it connects when it is first used.

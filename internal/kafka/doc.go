@@ -1,6 +1,7 @@
 // Package kafka is Crossfade's side of Apache Kafka, on segmentio/kafka-go.
 //
-//	Topics    the six topics of a migration, created with what correctness needs, see TopicSpec
+//	Topics    the six topics of a migration, created with what correctness needs, see TopicSpec and settings.go; known by
+//	          their ids, see Confirm
 //	Publish   records to the partition of their key, acknowledged by all in-sync replicas
 //	Fetch     one partition from one offset; an offset that is gone is an error, never a jump (invariant 4)
 //	Log       the facts and the control log

@@ -33,7 +33,10 @@ func (c *Client) Describe(ctx context.Context, names ...string) (_ map[string]To
 	defer func() { answered(err) }()
 	ctx, cancel := context.WithTimeout(ctx, c.options.RequestTimeout)
 	defer cancel()
-	message, err := c.transport.RoundTrip(ctx, c.client.Addr, &describing{clientID: c.options.ClientID, names: names})
+	message, err := c.transport.RoundTrip(ctx, c.client.Addr, &describing{
+		clientID: c.options.ClientID, names: names, spoken: c.idsSpoken.Load(),
+	})
+	c.idsSpoken.Store(err == nil) // another broker may hang up: then it is asked first
 	if err != nil {
 		return nil, classify(err, what)
 	}
@@ -117,6 +120,7 @@ func partitionsDiffer(name string, found, want int) error {
 type describing struct {
 	clientID string
 	names    []string
+	spoken   bool // the brokers are known to speak this version
 }
 
 var (
@@ -157,12 +161,14 @@ var errNoIDs = &fault.Error{
 // RawExchange implements protocol.RawExchanger. kafka-go keeps what it has negotiated only up to what it speaks itself, so
 // the broker is asked here what it speaks: one that is asked for more hangs up without a word.
 func (d *describing) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	newest, err := d.newest(rw)
-	switch {
-	case err != nil:
-		return nil, err
-	case newest < metadataVersion:
-		return nil, errNoIDs
+	if !d.spoken {
+		newest, err := d.newest(rw)
+		switch {
+		case err != nil:
+			return nil, err
+		case newest < metadataVersion:
+			return nil, errNoIDs
+		}
 	}
 	body := []byte{0} // no tags
 	body = appendLength(body, len(d.names))

@@ -156,6 +156,9 @@ func (c *Client) CheckSettings(ctx context.Context, spec TopicSpec, found map[st
 	var s Settings
 	for _, k := range kinds {
 		name := spec.name(k)
+		if n := found[name].Replication; slices.Contains(names, name) && n < spec.Replication {
+			s.Risks = append(s.Risks, fmt.Sprintf("topic %s has a replication factor of %d, kafka.replication is %d", name, n, spec.Replication))
+		}
 		switch {
 		case !slices.Contains(names, name):
 		case unread[name] != nil:

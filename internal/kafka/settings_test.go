@@ -105,6 +105,11 @@ func TestSettingsThatLoseRowsAreRefused(t *testing.T) {
 	require.NoError(t, s.Err(), "it only costs")
 	require.Len(t, s.Risks, 2)
 	require.Empty(t, s.Mending)
+
+	spec.Replication = 3
+	s = c.settingsFor(t, spec)
+	require.Len(t, s.Risks, 2+5)
+	require.Contains(t, s.Risks[0], "topic orders.snapshot has a replication factor of 1, kafka.replication is 3")
 }
 
 // The table's own judgements, of what a cluster of one broker cannot show.
