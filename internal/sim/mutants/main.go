@@ -2,6 +2,7 @@
 // failed proves nothing. Each mutant is one edit of one file, laid over the source by go test -overlay; the simulation
 // plays seeds until one of them breaks a promise. It prints which, and ends with status 1 if a mutant survives that the
 // simulation alone is there to notice. Some take a coincidence that hardly any seed has; those are the model's to show.
+// Others no seed can be expected to meet: those are played to the one test that is there to notice them.
 package main
 
 import (
@@ -67,6 +68,21 @@ func (c *command) run(ctx context.Context) error {
 		}
 		fmt.Fprintf(os.Stderr, "%s: %s %s\n", m.name, seed, words)
 		fmt.Fprintf(w, "%s\t%s\t%s\n", m.name, seed, words)
+	}
+	for _, u := range units {
+		if len(c.Only) > 0 && !slices.Contains(c.Only, u.name) {
+			continue
+		}
+		noticed, err := u.notices(ctx, c.Root, dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", u.name, err)
+		}
+		words := fmt.Sprintf("shown by %s of %s", u.test, u.folder)
+		if !noticed {
+			survivors++
+			words = fmt.Sprintf("SURVIVED %s of %s", u.test, u.folder)
+		}
+		fmt.Fprintf(w, "%s\t-\t%s\n", u.name, words)
 	}
 	if err := w.Flush(); err != nil {
 		return err
