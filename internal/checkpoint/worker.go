@@ -42,6 +42,9 @@ func (f WorkerFact) further(o WorkerFact) bool {
 	return cmp.Or(f.Started.Compare(o.Started), boolCompare(!f.Ended.IsZero(), !o.Ended.IsZero()), f.Heard().Compare(o.Heard())) > 0
 }
 
+// supersedes reports whether facts that are no further may be erased: they are what the same process said before.
+func (f WorkerFact) supersedes() bool { return true }
+
 func (f WorkerFact) subject() string { return workerSubject(f.Process) }
 
 // workerSubject is the subject of a process, whose name may hold anything: what follows an @ in a key is the writer.

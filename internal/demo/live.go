@@ -143,7 +143,7 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	r.end()
 	r.report.counts(status.Counts)
-	r.report.Published, r.report.Captured, r.report.DeadLetters = status.Rows.Done, status.Capture.Records, status.DeadLetters
+	r.report.Published, r.report.Captured, r.report.DeadLetters = status.Rows.Done, status.Capture.Records, status.DeadLetters.Records
 	r.say("every change is captured and applied")
 	if !r.Naive {
 		if err := r.sweep(ctx); err != nil {
