@@ -144,11 +144,22 @@ func Attributes(c *migration.Config) dynamodb.Attributes {
 }
 
 // restartCommand is what begins a new generation.
-func (p *Parts) restartCommand() string { return "crossfade restart -f " + p.Config.File }
+func (p *Parts) restartCommand() string { return restartCommand(p.Config) }
+
+func restartCommand(c *migration.Config) string { return "crossfade restart -f " + c.File }
 
 // recorded returns the state of a created migration, and refuses a configuration that differs from what was recorded, and
 // topics that do.
 func (p *Parts) recorded(ctx context.Context) (checkpoint.State, error) {
+	state, err := p.created(ctx)
+	if err != nil {
+		return state, err
+	}
+	return state, p.requireTopics(ctx, state)
+}
+
+// created is recorded, whatever has become of the topics.
+func (p *Parts) created(ctx context.Context) (checkpoint.State, error) {
 	state, err := p.stateOrMissing(ctx)
 	if err != nil {
 		return state, err
@@ -159,10 +170,7 @@ func (p *Parts) recorded(ctx context.Context) (checkpoint.State, error) {
 			Advice: "run: crossfade create -f " + p.Config.File,
 		}
 	}
-	if err := p.sameConfig(state); err != nil {
-		return state, err
-	}
-	return state, p.requireTopics(ctx, state)
+	return state, p.sameConfig(state)
 }
 
 func (p *Parts) sameConfig(state checkpoint.State) error {

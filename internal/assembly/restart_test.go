@@ -17,6 +17,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
 
@@ -87,7 +88,11 @@ func (w *world) status(c *migration.Config) *Status {
 func (w *world) streaming(c *migration.Config, generation uint32) {
 	w.t.Helper()
 	w.until(fmt.Sprintf("generation %d streams", generation), func() bool {
-		s := w.status(c)
+		s, err := ReadStatus(w.t.Context(), c)
+		if e, ok := errors.AsType[*fault.Error](err); ok && e.Reason == "not-created" {
+			return false // run creates it
+		}
+		require.NoError(w.t, err)
 		return s.Generation == generation && s.Phase == checkpoint.Streaming
 	})
 	w.until("the tables are equal", func() bool {

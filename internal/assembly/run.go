@@ -63,14 +63,14 @@ func (w *worker) startShow(ctx context.Context) (stop func()) {
 
 // show shows the status until ctx ends.
 func (w *worker) show(ctx context.Context) {
-	applied := false
+	applied, onlooker := false, w.Onlooker()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(w.options.Show.Every):
 		}
-		s, err := w.Status(ctx)
+		s, err := onlooker.Status(ctx)
 		if err != nil {
 			w.Logger.Debug("no status this time", "error", err)
 			continue // it is only shown

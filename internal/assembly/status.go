@@ -3,20 +3,56 @@ package assembly
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
-	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
-	"github.com/crossfadedb/crossfade/internal/snapshot"
 )
 
-// retention is how long DynamoDB keeps a stream record.
-// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
-const retention = 24 * time.Hour
+// Status is what an operator wants to see of a migration: a fold of what one look has found, and a verdict on it. What is not
+// known is nil, or said to be unknown; it is never zero.
+type Status struct {
+	Name  string           `json:"name"`
+	Phase checkpoint.Phase `json:"phase"`
+	From  apply.LiveFrom   `json:"live_from"`
+	At    time.Time        `json:"at"` // of the look, by the clock of this process
+	// Generation is the current one, and Began when it did. Segments, Rows and Capture are of this generation alone.
+	Generation uint32    `json:"generation"`
+	Began      time.Time `json:"began,omitzero"`
+	Segments   Done      `json:"segments"`
+	Rows       Done      `json:"rows"` // published; the total is the source's own estimate
+	// Restart is the command that begins a new generation; empty unless the stream has a gap that is recorded.
+	Restart string   `json:"restart,omitempty"`
+	Marking *Marking `json:"marking,omitempty"` // nil in generation 1
+	// RowsPerSecond and SecondsLeft are of the snapshot, from one look to the next; nil when that is not known.
+	RowsPerSecond *float64 `json:"rows_per_second"`
+	SecondsLeft   *float64 `json:"seconds_left"`
+	Capture       *Capture `json:"capture,omitempty"` // nil unless changes come from the stream
+	SnapshotLag   int64    `json:"snapshot_lag"`      // records published and not applied
+	LiveLag       int64    `json:"live_lag"`
+	// TopicProblems is what is wrong with the topics, or not known of them; empty when they are as they must be, never nil.
+	// TopicsRefused says that the first of them is why no worker goes on.
+	TopicProblems []string `json:"topic_problems"`
+	TopicsRefused bool     `json:"topics_refused"`
+	// Stopped are the partitions of which something is lost, and with it the right to go on. Never nil.
+	Stopped     []string    `json:"stopped"`
+	DeadLetters DeadLetters `json:"dead_letters"`
+	Counts      Counts      `json:"counts"`
+	Swept       int64       `json:"swept"`
+	Expiry      Expiry      `json:"time_to_live"`
+	// Members are the processes in each consumer group, and Unowned the partitions for which there is work and that none of
+	// them holds. No list in them is nil.
+	Members map[string][]Member `json:"members"`
+	Unowned map[string][]string `json:"unowned"`
+	Workers []Worker            `json:"workers"` // the last word of each process that has one, latest first
+	// Unread is set when the look failed: all else is then from the look before.
+	Unread  *Unread `json:"unread,omitempty"`
+	Verdict Verdict `json:"verdict"`
+}
 
 // Done is a part of a whole.
 type Done struct {
@@ -26,19 +62,23 @@ type Done struct {
 
 // Capture is how far capture is.
 type Capture struct {
-	Shards  int   `json:"shards"` // known and not done
-	Reading int   `json:"reading"`
-	Records int64 `json:"records"`
-	// Confirmed is the oldest confirmation among the open shards: everything older has been published.
+	Shards  int   `json:"shards"`  // that the stream lists and that are not captured to their end
+	Reading int   `json:"reading"` // of these, those that have been read
+	Unbegun int   `json:"unbegun"` // of these, those that nobody has begun to read
+	Records int64 `json:"records"` // published
+	// Confirmed is the moment before which every change of every shard is known to be published; zero while that is
+	// unknown. It is the capture's clock, or the database's.
 	Confirmed time.Time `json:"confirmed,omitzero"`
-	// BehindSeconds is the age of that confirmation, or of the last record that a shard returned if that is more.
-	BehindSeconds float64 `json:"behind_seconds"`
-	// RetentionLeftSeconds is the time left before the stream begins to forget what has not been captured.
-	RetentionLeftSeconds float64  `json:"retention_left_seconds"`
+	// BehindSeconds is how long ago that was, by the clock of this process: what the clocks differ by is in it. It is never
+	// negative, and nil while it is unknown; Unknown says why.
+	BehindSeconds *float64 `json:"behind_seconds"`
+	// RetentionLeftSeconds is the time left before the stream begins to forget what has not been captured; nil likewise.
+	RetentionLeftSeconds *float64 `json:"retention_left_seconds"`
+	Unknown              string   `json:"unknown,omitempty"`
 	Position             string   `json:"position,omitempty"` // the highest one published
-	Gaps                 []string `json:"gaps,omitempty"`
+	Gaps                 []string `json:"gaps"`
 	// Stopped says which shards cannot be captured further for another reason than a gap; they are tried again.
-	Stopped []string `json:"stopped,omitempty"`
+	Stopped []string `json:"stopped"`
 }
 
 // Marking is what is known of the rows of older generations that are not at the source.
@@ -50,34 +90,66 @@ type Marking struct {
 	Kept      int64  `json:"kept"`   // of an older generation and still at the source
 }
 
-// Status is what an operator wants to see of a migration.
-type Status struct {
-	Name  string           `json:"name"`
-	Phase checkpoint.Phase `json:"phase"`
-	At    time.Time        `json:"at"`
-	// Generation is the current one, and Began when it did. Segments, Rows and Capture are of this generation alone.
-	Generation uint32    `json:"generation"`
-	Began      time.Time `json:"began,omitzero"`
-	Segments   Done      `json:"segments"`
-	Rows       Done      `json:"rows"` // published; the total is the source's own estimate
-	// Restart is the command that begins a new generation; empty unless the stream has a gap.
-	Restart string   `json:"restart,omitempty"`
-	Marking *Marking `json:"marking,omitempty"` // nil in generation 1
-	// RowsPerSecond and SecondsLeft are of the snapshot, from one look to the next; 0 when that is not known.
-	RowsPerSecond float64                   `json:"rows_per_second"`
-	SecondsLeft   float64                   `json:"seconds_left"`
-	Capture       *Capture                  `json:"capture,omitempty"`
-	SnapshotLag   int64                     `json:"snapshot_lag"` // records published and not applied
-	LiveLag       int64                     `json:"live_lag"`
-	DeadLetters   int64                     `json:"dead_letters"` // records in the dlq
-	Counts        apply.Counts              `json:"counts"`
-	Swept         int64                     `json:"swept"`
-	Members       map[string][]kafka.Member `json:"members"` // by consumer group
-	// TopicProblems is what is wrong with the topics, or not known of them; empty when they are as they must be.
-	TopicProblems []string `json:"topic_problems,omitempty"`
+// DeadLetters are the records in the dlq. One that came there twice, by a replay or after a crash, counts once.
+type DeadLetters struct {
+	Records int64                   `json:"records"`
+	Reasons map[events.Reason]int64 `json:"reasons"`            // never nil
+	AtLeast bool                    `json:"at_least,omitempty"` // there are more than were counted
 }
 
-// ReadStatus reads everything that the status shows. It changes nothing.
+// Expiry is what is known of the time to live of the new table's items: DynamoDB must remove none.
+type Expiry struct {
+	Status    string `json:"status,omitempty"` // DISABLED, ENABLING, ENABLED or DISABLING
+	Attribute string `json:"attribute,omitempty"`
+	Removes   bool   `json:"removes"`           // items may be removed
+	Unknown   string `json:"unknown,omitempty"` // why it is not known
+	// Refused is set when the credentials, or a server that is no DynamoDB, will never say it: create has said so.
+	Refused bool `json:"refused,omitempty"`
+}
+
+// Counts says what became of the records that have been applied, in whole words; those of checkpoint.Counts are for where every byte counts.
+type Counts struct {
+	Applied    int64 `json:"applied"`
+	Stale      int64 `json:"stale"`
+	Duplicate  int64 `json:"duplicate"`
+	AppOwned   int64 `json:"app_owned"`
+	Present    int64 `json:"present"`
+	Superseded int64 `json:"superseded"`
+	Dead       int64 `json:"dead"`
+	PastClose  int64 `json:"past_close"`
+	OldGen     int64 `json:"old_generation"`
+}
+
+// Total is how many records that is.
+func (c Counts) Total() int64 { return checkpoint.Counts(c).Total() }
+
+// Member is a process in a consumer group.
+type Member struct {
+	Process    string         `json:"process"`
+	Host       string         `json:"host"`
+	Build      string         `json:"build,omitempty"` // empty if the process has not said it
+	Partitions map[string]int `json:"partitions"`      // how many of each topic; never nil
+}
+
+// Worker is the last word of a worker's process, by its own clock.
+type Worker struct {
+	Process   string                  `json:"process"`
+	Roles     []string                `json:"roles"`
+	Build     string                  `json:"build"`
+	Started   time.Time               `json:"started"`
+	Confirmed time.Time               `json:"confirmed"` // when it last said that it is at work
+	Ended     time.Time               `json:"ended,omitzero"`
+	Error     *checkpoint.WorkerError `json:"error,omitempty"` // that ended it
+}
+
+// Unread says that the migration could not be read.
+type Unread struct {
+	Since time.Time `json:"since"` // the first look that failed
+	Error string    `json:"error"`
+}
+
+// ReadStatus reads everything that the status shows. It changes nothing. That the migration has not been created, or was
+// created with another configuration, is an error: there are no figures to show.
 func ReadStatus(ctx context.Context, c *migration.Config) (*Status, error) {
 	p, err := Open(ctx, c, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -87,8 +159,40 @@ func ReadStatus(ctx context.Context, c *migration.Config) (*Status, error) {
 	return s, errors.Join(err, p.Close())
 }
 
+// Status is one look at the migration. It changes nothing.
+func (p *Parts) Status(ctx context.Context) (s *Status, err error) { return p.Onlooker().Status(ctx) }
+
+// Onlooker looks at a migration again and again. It keeps what need not be read twice, and belongs to one goroutine.
+type Onlooker struct {
+	*Parts
+	dead     deadCount
+	expiry   Expiry
+	expiryAt time.Time     // when that was asked
+	patience time.Duration // with a look of a watch
+}
+
+// Onlooker returns one that has seen nothing yet.
+func (p *Parts) Onlooker() *Onlooker { return &Onlooker{Parts: p, patience: lookPatience} }
+
+// Status is one look at the migration, with some patience. It changes nothing.
+func (o *Onlooker) Status(ctx context.Context) (s *Status, err error) {
+	err = o.patiently(ctx, func(ctx context.Context) error {
+		found, err := o.look(ctx)
+		if err == nil {
+			s = found.fold()
+			s.Verdict = judge(s)
+		}
+		return err
+	})
+	return s, err
+}
+
+// lookPatience bounds a look of a watch, so that the person who watches hears soon that nothing can be read.
+const lookPatience = 10 * time.Second
+
 // WatchStatus looks at the migration every so often and hands each status to show, until that says that it is enough,
-// or ctx ends. The first one comes after two looks, so that it has rates.
+// or ctx ends. The first one comes after two looks, so that it has rates. When the migration can no longer be read, show
+// gets what was known last, marked as unread, and the looks go on; only the first look must succeed.
 func WatchStatus(
 	ctx context.Context, c *migration.Config, logger *slog.Logger, every time.Duration, show func(*Status) (again bool, err error),
 ) error {
@@ -96,11 +200,11 @@ func WatchStatus(
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.watchStatus(ctx, every, show), p.Close())
+	return errors.Join(p.Onlooker().watch(ctx, every, show), p.Close())
 }
 
-func (p *Parts) watchStatus(ctx context.Context, every time.Duration, show func(*Status) (again bool, err error)) error {
-	before, err := p.Status(ctx)
+func (o *Onlooker) watch(ctx context.Context, every time.Duration, show func(*Status) (again bool, err error)) error {
+	last, err := o.Status(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,141 +214,49 @@ func (p *Parts) watchStatus(ctx context.Context, every time.Duration, show func(
 			return nil
 		case <-time.After(every):
 		}
-		now, err := p.Status(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil //nolint:nilerr // the person who watched has seen enough
-			}
-			return err
+		now := o.lookAgain(ctx, last)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the person who watched has seen enough
 		}
-		now.rates(before)
 		if again, err := show(now); !again || err != nil {
 			return err
 		}
-		before = now
+		last = now
 	}
+}
+
+// lookAgain is a look that cannot fail: without an answer it returns what was known last, marked as unread.
+func (o *Onlooker) lookAgain(ctx context.Context, last *Status) *Status {
+	ctx, cancel := context.WithTimeoutCause(ctx, o.patience, fmt.Errorf("no answer within %s", o.patience))
+	defer cancel()
+	now, err := o.Status(ctx)
+	if err != nil {
+		return last.unread(err, time.Now().UTC())
+	}
+	now.rates(last)
+	return now
+}
+
+// unread is this status when a later look has failed.
+func (s *Status) unread(err error, at time.Time) *Status {
+	old := *s
+	old.Unread = &Unread{Since: at, Error: err.Error()}
+	if s.Unread != nil {
+		old.Unread.Since = s.Unread.Since
+	}
+	old.Verdict = judge(&old)
+	return &old
 }
 
 // rates fills in what two looks tell.
 func (s *Status) rates(before *Status) {
-	if passed := s.At.Sub(before.At).Seconds(); passed > 0 {
-		s.RowsPerSecond = float64(s.Rows.Done-before.Rows.Done) / passed
+	passed := s.At.Sub(before.At).Seconds()
+	if passed <= 0 || s.Generation != before.Generation {
+		return
 	}
-	if missing := s.Rows.Total - s.Rows.Done; missing > 0 && s.RowsPerSecond > 0 && s.Segments.Done < s.Segments.Total {
-		s.SecondsLeft = float64(missing) / s.RowsPerSecond
+	rate := float64(s.Rows.Done-before.Rows.Done) / passed
+	s.RowsPerSecond = &rate
+	if missing := s.Rows.Total - s.Rows.Done; missing > 0 && rate > 0 && s.Segments.Done < s.Segments.Total {
+		s.SecondsLeft = new(float64(missing) / rate)
 	}
-}
-
-// Status reads everything that the status shows. It changes nothing.
-func (p *Parts) Status(ctx context.Context) (s *Status, err error) {
-	err = p.patiently(ctx, func(ctx context.Context) error {
-		s, err = p.look(ctx)
-		return err
-	})
-	return s, err
-}
-
-func (p *Parts) look(ctx context.Context) (*Status, error) {
-	s := &Status{Name: p.Config.Name, Phase: checkpoint.NotCreated, At: time.Now().UTC()}
-	state, err := p.state(ctx)
-	if err != nil || state.Created == nil {
-		return s, err
-	}
-	s.Phase, s.Swept, s.Generation, s.Began = state.Phase(), state.Removed, state.Generation(), state.Began
-	s.TopicProblems = p.topicProblems(ctx, state)
-	facts := p.facts()
-	if err := facts.Refresh(ctx); err != nil {
-		return s, err
-	}
-	s.snapshot(state, facts)
-	if p.from() == apply.FromStream {
-		s.Capture = captureStatus(facts.Shards(state.Generation()), s.At)
-		if len(s.Capture.Gaps) > 0 {
-			s.Restart = p.restartCommand()
-		}
-	}
-	return s, errors.Join(p.lags(ctx, s, applied(facts, state.Epoch)), p.members(ctx, s), p.marking(ctx, s, state))
-}
-
-// marking fills in what there is to say in a generation above others.
-func (p *Parts) marking(ctx context.Context, s *Status, state checkpoint.State) error {
-	switch {
-	case !state.Searches():
-		return nil
-	case state.Marked != nil:
-		s.Marking = &Marking{Done: true, Marked: state.Marked.Marked, Kept: state.Marked.Kept}
-		return nil
-	}
-	logs, err := p.frontiers().logs(ctx)
-	// Of the grace only the process that searches knows, for it counts it on its own clock.
-	s.Marking = &Marking{
-		Waiting:   snapshot.Unmet(state, logs.SnapshotCommitted, p.Config.Grace, p.Config.Grace),
-		Searching: len(s.Members[p.Config.Name+".snapshot"]) > 0,
-	}
-	return err
-}
-
-func (s *Status) snapshot(state checkpoint.State, facts *checkpoint.Facts) {
-	s.Segments.Total, s.Rows.Total = int64(state.Created.Segments), state.EstimatedItems()
-	for _, f := range facts.Segments(state.Generation()) {
-		s.Rows.Done += f.Items
-		if f.Done {
-			s.Segments.Done++
-		}
-	}
-}
-
-// captureStatus folds the shards' facts. It is pure.
-func captureStatus(shards map[string]checkpoint.ShardFact, now time.Time) *Capture {
-	c := &Capture{RetentionLeftSeconds: retention.Seconds(), Gaps: gapsOf(shards), Stopped: stoppedOf(shards)}
-	var highest events.Position
-	for _, f := range shards {
-		c.Records += f.Records
-		highest = max(highest, f.Position)
-		if f.Done || f.Before {
-			continue // nothing more to come from it
-		}
-		c.Shards++
-		if f.Confirmed.IsZero() {
-			continue // not read yet
-		}
-		c.Reading++
-		if c.Confirmed.IsZero() || f.Confirmed.Before(c.Confirmed) {
-			c.Confirmed = f.Confirmed
-		}
-		c.BehindSeconds = max(c.BehindSeconds, f.Behind.Seconds(), now.Sub(f.Confirmed).Seconds())
-	}
-	c.Position = highest.Number()
-	c.RetentionLeftSeconds = max(0, retention.Seconds()-c.BehindSeconds)
-	return c
-}
-
-func (p *Parts) lags(ctx context.Context, s *Status, progress map[events.TopicPartition]apply.Progress) error {
-	lag := func(topic string) (int64, error) {
-		ends, err := p.Kafka.EndOffsets(ctx, topic)
-		total := int64(0)
-		for n, end := range ends {
-			total += end - progress[events.TopicPartition{Topic: topic, Partition: n}].Offset
-		}
-		return total, err
-	}
-	for _, at := range progress {
-		s.Counts = s.Counts.Add(at.Counts)
-	}
-	var err1, err2 error
-	s.SnapshotLag, err1 = lag(p.Topics.Snapshot)
-	s.LiveLag, err2 = lag(p.Topics.Live)
-	dead, err3 := p.Kafka.EndOffsets(ctx, p.Topics.DLQ)
-	s.DeadLetters = dead[0]
-	return errors.Join(err1, err2, err3)
-}
-
-func (p *Parts) members(ctx context.Context, s *Status) (err error) {
-	s.Members = map[string][]kafka.Member{}
-	for _, group := range []string{p.Config.Name, p.Config.Name + ".snapshot", p.Config.Name + ".capture"} {
-		if s.Members[group], err = p.Kafka.Members(ctx, group); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -103,16 +103,6 @@ func (p *Parts) requireTopics(ctx context.Context, state checkpoint.State) error
 	})
 }
 
-// topicProblems are what status has to say of the topics; empty when all was asked and all is well.
-func (p *Parts) topicProblems(ctx context.Context, state checkpoint.State) []string {
-	settings, err := p.checkTopics(ctx, state)
-	problems := settings.Unknown
-	if err != nil {
-		problems = append([]string{err.Error()}, problems...)
-	}
-	return problems
-}
-
 // confirmEvery is how often a worker that commits nothing, and writes no facts, asks for the topics' ids.
 const confirmEvery = 3 * time.Second
 

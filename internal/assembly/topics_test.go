@@ -419,7 +419,10 @@ func TestMissingTopicIsSaid(t *testing.T) {
 	err = p.confirm(t.Context(), state)
 	require.Equal(t, fault.Retry, fault.Of(err))
 	require.ErrorContains(t, err, "topic orders.work is not there")
-	require.Contains(t, p.topicProblems(t.Context(), state)[0], "topic orders.work is not there")
+	s := w.status(config)
+	require.True(t, s.TopicsRefused)
+	says(t, s.Verdict, Act, "the topics are not as they must be: ")
+	require.Contains(t, s.TopicProblems[0], "topic orders.work is not there")
 }
 
 // A migration of a build that recorded no ids cannot be told from one whose topics are others.

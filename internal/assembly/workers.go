@@ -77,20 +77,23 @@ func work(ctx context.Context, c *migration.Config, o WorkerOptions, roles ...ro
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	rejoins := rejoins{apart: staleApart * c.Grace}
+	rejoins, attendance := rejoins{apart: staleApart * c.Grace}, p.attend(o.roles(p.from()))
 	for {
 		w, err := p.join(ctx, o)
 		if err != nil {
-			return errors.Join(interrupted(ctx, err), p.Close())
+			err = interrupted(ctx, err)
+			attendance.left(ctx, err)
+			return errors.Join(err, p.Close())
 		}
 		w.begins()
-		err = w.untilDone(ctx, roles...)
+		err = attendance.during(ctx, func() error { return w.untilDone(ctx, roles...) })
 		switch {
 		case errors.Is(err, checkpoint.ErrNewGeneration):
 			o.Logger.Info("a new generation has begun; joining it", "after", w.state.Generation())
 		case ctx.Err() == nil && rejoins.after(err):
 			o.Logger.Warn("everything has been given up, and nothing is lost; joining again, as a new process would", "error", err)
 		default:
+			attendance.end(ctx, err)
 			return errors.Join(err, p.Close())
 		}
 	}

@@ -69,7 +69,7 @@ func (r *reader) page(ctx context.Context, iterator string) (next string, err er
 	if err := r.publish(ctx, page.Changes); err != nil {
 		return "", err
 	}
-	r.advance(page.Changes, began)
+	r.advance(page, began)
 	if len(page.Changes) == 0 && page.Next != "" {
 		r.pause(ctx)
 	}
@@ -209,15 +209,22 @@ func (r *reader) furthest() checkpoint.ShardFact {
 }
 
 // advance notes that the changes are published. Invariant 2: they are, and so is everything before them, for a
-// shard is published page after page.
-func (r *reader) advance(changes []Change, began time.Time) {
-	if n := len(changes); n > 0 {
-		last := changes[n-1]
+// shard is published page after page. An empty page says that nothing was missing when it was asked for; but for the
+// last one of a closed shard, whose children may have had changes for long by then.
+func (r *reader) advance(page Page, began time.Time) {
+	switch n := len(page.Changes); {
+	case n > 0:
+		last := page.Changes[n-1]
 		r.fact.Position = last.Position
 		r.fact.Records += int64(n)
 		r.fact.Stopped = "" // whatever it was, it is behind us
 		r.fact.Behind = max(0, began.Sub(last.Time))
-	} else {
+		if until := earlier(last.Time, began); until.After(r.fact.Confirmed) {
+			r.fact.Confirmed = until.UTC()
+		}
+	case page.Next == "":
+		return // done says the rest
+	default:
 		r.fact.Behind = 0
 		r.fact.Confirmed = began.UTC()
 		if time.Since(r.said) < r.Confirm {
@@ -228,9 +235,18 @@ func (r *reader) advance(changes []Change, began time.Time) {
 	r.pen.Put(r.fact.Shard, r.fact)
 }
 
-// done makes the end of the shard a durable fact; only then may its children start.
+// earlier keeps the time of a change, which the database's clock says, from passing the moment of the read that returned it.
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// done makes the end of the shard a durable fact; only then may its children start. The confirmation stays what it was:
+// from then on the children may have had changes, and whoever asks since when nobody has read them must find it here.
 func (r *reader) done(ctx context.Context) error {
-	r.fact.Done, r.fact.Stopped, r.fact.Confirmed = true, "", time.Now().UTC()
+	r.fact.Done, r.fact.Stopped = true, ""
 	return fault.Do(ctx, r.retrying("write that shard "+r.fact.Shard+" is done"), func(ctx context.Context) error {
 		return r.write(ctx, r.fact)
 	})

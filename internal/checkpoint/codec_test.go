@@ -44,11 +44,26 @@ func drawSegmentFact(t *rapid.T) SegmentFact {
 	return f
 }
 
+func drawWorkerFact(t *rapid.T) WorkerFact {
+	moment := func(name string) time.Time { return time.Unix(rapid.Int64Range(0, 2).Draw(t, name), 0).UTC() }
+	f := WorkerFact{
+		Process: "p", Roles: []string{"apply"}, Build: rapid.String().Draw(t, "build"), Started: moment("started"), Confirmed: moment("confirmed"),
+	}
+	if rapid.Bool().Draw(t, "has ended") {
+		f.Ended = moment("ended")
+	}
+	if rapid.Bool().Draw(t, "failed") {
+		f.Error = &WorkerError{Text: rapid.String().Draw(t, "text"), Class: "fatal", Reason: rapid.SampledFrom([]string{"", "gap"}).Draw(t, "reason")}
+	}
+	return f
+}
+
 // further is a strict weak order: the furthest fact is well defined up to facts of equal progress.
 func TestFurtherIsAStrictWeakOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		strictWeakOrder(t, drawShardFact(t), drawShardFact(t), drawShardFact(t))
 		strictWeakOrder(t, drawSegmentFact(t), drawSegmentFact(t), drawSegmentFact(t))
+		strictWeakOrder(t, drawWorkerFact(t), drawWorkerFact(t), drawWorkerFact(t))
 	})
 }
 
@@ -70,6 +85,7 @@ func TestMergeIsCommutativeAssociativeIdempotent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		mergesToOne(t, rapid.SliceOfN(rapid.Custom(drawShardFact), 1, 8).Draw(t, "shards"))
 		mergesToOne(t, rapid.SliceOfN(rapid.Custom(drawSegmentFact), 1, 8).Draw(t, "segments"))
+		mergesToOne(t, rapid.SliceOfN(rapid.Custom(drawWorkerFact), 1, 8).Draw(t, "workers"))
 	})
 }
 
@@ -104,11 +120,11 @@ func view() *Facts { return NewFacts(nil, "reader", time.Minute) }
 func TestFactsComeBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := view()
-		shard, segment := drawShardFact(t), drawSegmentFact(t)
+		shard, segment, worker := drawShardFact(t), drawSegmentFact(t), drawWorkerFact(t)
 		for _, e := range []struct {
 			subject string
 			fact    any
-		}{{shard.subject(), shard}, {segment.subject(), segment}, {shard.subject(), shard}} {
+		}{{shard.subject(), shard}, {segment.subject(), segment}, {worker.subject(), worker}, {shard.subject(), shard}} {
 			value, err := json.Marshal(e.fact)
 			require.NoError(t, err)
 			require.NoError(t, f.fold(Entry{Key: []byte(e.subject + "@w.0"), Value: value}))
@@ -117,6 +133,7 @@ func TestFactsComeBack(t *testing.T) {
 		got, ok := f.Segment(segment.Generation, segment.Segment, segment.Total)
 		require.True(t, ok)
 		require.Equal(t, segment, got)
+		require.Equal(t, map[string]WorkerFact{"p": worker}, f.Workers())
 	})
 }
 

@@ -47,7 +47,9 @@ type ShardFact struct {
 	// Stopped, when not empty, says why capture could not get past Position. Unlike a gap it forbids nothing: the shard is
 	// tried again, by a newer build too, and whoever gets further leaves it behind.
 	Stopped string `json:"stopped,omitempty"`
-	// Confirmed is when a read of the shard last returned everything after Position; behind is the age of what it returned.
+	// Confirmed is the moment before which every change of the shard is published: when a read of it last returned nothing
+	// more, by the capture's clock, or the time of the last change that one returned, if that is later. A done shard keeps
+	// it: its children began no earlier. Behind is the age of what was returned.
 	Confirmed time.Time     `json:"confirmed,omitzero"`
 	Behind    time.Duration `json:"behind,omitempty"`
 }

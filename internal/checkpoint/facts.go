@@ -32,6 +32,7 @@ type Facts struct {
 	segments map[string]map[string]Written[SegmentFact] // by subject, by writer
 	shards   map[string]map[string]Written[ShardFact]
 	applied  map[string]map[string]Written[AppliedFact]
+	workers  map[string]map[string]Written[WorkerFact]
 }
 
 // NewFacts returns a view that is empty until Refresh. The writer's name must belong to this process alone,
@@ -42,6 +43,7 @@ func NewFacts(log Log, writer string, stale time.Duration) *Facts {
 		segments: map[string]map[string]Written[SegmentFact]{},
 		shards:   map[string]map[string]Written[ShardFact]{},
 		applied:  map[string]map[string]Written[AppliedFact]{},
+		workers:  map[string]map[string]Written[WorkerFact]{},
 	}
 }
 
@@ -101,6 +103,8 @@ func (f *Facts) fold(e Entry) error {
 		return foldFact(f.shards, subject, writer, e, ShardFact.subject)
 	case strings.HasPrefix(subject, "applied/"):
 		return foldFact(f.applied, subject, writer, e, AppliedFact.subject)
+	case strings.HasPrefix(subject, "worker/"):
+		return foldFact(f.workers, subject, writer, e, WorkerFact.subject)
 	}
 	return fmt.Errorf("fact at offset %d: unknown kind of key %q", e.Offset, e.Key)
 }

@@ -256,3 +256,67 @@ func TestWriteEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, f.WriteShards(ctx, shardAt(1)), context.Canceled)
 	require.ErrorIs(t, f.Refresh(ctx), context.Canceled)
 }
+
+func worker(process string, started, heard time.Time) checkpoint.WorkerFact {
+	return checkpoint.WorkerFact{Process: process, Roles: []string{"apply"}, Build: "devel", Started: started, Confirmed: heard}
+}
+
+// What a process says last counts, under whichever name it said it; its end comes after everything else.
+func TestLastWordOfAWorkerCounts(t *testing.T) {
+	at := time.Unix(1_700_000_000, 0).UTC()
+	log := &checkpointtest.Log{}
+	a, b := checkpoint.NewFacts(log, "a", grace), checkpoint.NewFacts(log, "b", grace)
+	began, later := worker("host@1", at, at), worker("host@1", at, at.Add(time.Minute))
+	ended := began
+	ended.Ended, ended.Error = at.Add(30*time.Second), &checkpoint.WorkerError{Text: "gone", Class: "fatal", Reason: "gap"}
+	require.NoError(t, a.WriteWorker(t.Context(), ended))
+	require.NoError(t, b.WriteWorker(t.Context(), later), "it arrives late")
+	require.NoError(t, b.WriteWorker(t.Context(), began), "and what was said before it does nothing")
+	require.NoError(t, b.WriteWorker(t.Context(), worker("other", at, at)))
+	require.Equal(t, map[string]checkpoint.WorkerFact{"host@1": ended, "other": worker("other", at, at)}, read(t, log).Workers())
+	require.Empty(t, read(t, log).Shards(1))
+}
+
+// Workers that are gone are not remembered for ever, nor without number; those at work are.
+func TestForgettableWorkers(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0).UTC()
+	workers := map[string]checkpoint.WorkerFact{}
+	add := func(process string, silent time.Duration, ended bool, failed bool) {
+		f := worker(process, now.Add(-48*time.Hour), now.Add(-silent))
+		if ended {
+			f.Ended = f.Confirmed
+		}
+		if failed {
+			f.Error = &checkpoint.WorkerError{Text: "gone", Class: "fatal"}
+		}
+		workers[process] = f
+	}
+	add("at work", 30*time.Second, false, false)
+	add("ended well", time.Second, true, false)
+	add("failed", time.Hour, true, true)
+	add("silent", time.Hour, false, false)
+	add("failed long ago", 25*time.Hour, true, true)
+	add("silent for long", 25*time.Hour, false, false)
+	require.ElementsMatch(t, []string{"ended well", "failed long ago", "silent for long"}, checkpoint.Forgettable(workers, now))
+
+	for n := range 300 {
+		add(fmt.Sprintf("crash %d", n), 2*time.Hour+time.Duration(n)*time.Second, true, true)
+	}
+	forgotten := checkpoint.Forgettable(workers, now)
+	require.Len(t, forgotten, 3+202)
+	require.NotContains(t, forgotten, "failed")
+	require.NotContains(t, forgotten, "crash 97")
+	require.Contains(t, forgotten, "crash 98")
+
+	log := &checkpointtest.Log{}
+	f := checkpoint.NewFacts(log, "a", grace)
+	for _, w := range workers {
+		require.NoError(t, f.WriteWorker(t.Context(), w))
+	}
+	require.NoError(t, f.ForgetWorkers(t.Context(), forgotten...))
+	require.Len(t, f.Workers(), len(workers)-len(forgotten))
+	require.Equal(t, f.Workers(), read(t, log).Workers())
+	require.Len(t, left(log), len(workers)-len(forgotten))
+	require.NoError(t, f.WriteWorker(t.Context(), workers["ended well"]), "whoever is there after all says so again")
+	require.Contains(t, read(t, log).Workers(), "ended well")
+}

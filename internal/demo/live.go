@@ -135,6 +135,8 @@ func (r *run) settle(ctx context.Context) error {
 	stopped := time.Now()
 	r.report.Changes = r.app.Done()
 	r.say("the application is stopped after %s changes", count(r.report.Changes))
+	// Confirmed is that of the shard which was read longest ago, whoever has or has not begun to read it; and the lags are from
+	// a later moment of the same look.
 	status, err := r.until(ctx, "every change to be captured and applied", func(s *assembly.Status) (bool, error) {
 		return s.Capture != nil && s.Capture.Confirmed.After(stopped) && s.LiveLag == 0 && s.SnapshotLag == 0, nil
 	})
@@ -143,7 +145,7 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	r.end()
 	r.report.counts(status.Counts)
-	r.report.Published, r.report.Captured, r.report.DeadLetters = status.Rows.Done, status.Capture.Records, status.DeadLetters
+	r.report.Published, r.report.Captured, r.report.DeadLetters = status.Rows.Done, status.Capture.Records, status.DeadLetters.Records
 	r.say("every change is captured and applied")
 	if !r.Naive {
 		if err := r.sweep(ctx); err != nil {

@@ -215,6 +215,8 @@ type Member struct {
 	Client     string         `json:"client"`
 	Host       string         `json:"host"`
 	Partitions map[string]int `json:"partitions"` // how many of each topic
+	// Holds are these partitions, by topic.
+	Holds map[string][]int `json:"-"`
 }
 
 // Members are the processes in a group now; none when the group does not exist.
@@ -235,9 +237,9 @@ func (c *Client) Members(ctx context.Context, group string) (_ []Member, err err
 			return nil, classify(g.Error, what)
 		}
 		for _, m := range g.Members {
-			member := Member{Client: m.ClientID, Host: m.ClientHost, Partitions: map[string]int{}}
+			member := Member{Client: m.ClientID, Host: m.ClientHost, Partitions: map[string]int{}, Holds: map[string][]int{}}
 			for _, t := range m.MemberAssignments.Topics {
-				member.Partitions[t.Topic] = len(t.Partitions)
+				member.Partitions[t.Topic], member.Holds[t.Topic] = len(t.Partitions), t.Partitions
 			}
 			members = append(members, member)
 		}

@@ -339,6 +339,8 @@ func stepOf(frame []byte) step {
 		switch {
 		case has("applied/"):
 			topic += " applied"
+		case has("worker/"):
+			return "produce facts worker"
 		case has("segment/"):
 			topic += " segment"
 		default:
