@@ -332,7 +332,7 @@ func (b *bubble) requireOver(what string) {
 	_, text, _ := strings.Cut(over[0].text, "away=")
 	away, err := time.ParseDuration(strings.Fields(text)[0])
 	require.NoError(b.t, err)
-	require.InDelta(b.t, (115 * time.Second).Seconds(), away.Seconds(), 15, "100 s, a request that is given up and a wait")
+	require.InDelta(b.t, (115 * time.Second).Seconds(), away.Seconds(), 20, "about 100 s, a request that is given up and a wait")
 	require.Len(b.t, b.matching("outage"), 5, b.story())
 }
 

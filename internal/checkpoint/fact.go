@@ -31,6 +31,8 @@ func (f SegmentFact) further(o SegmentFact) bool {
 // worker may be silent for as long as a page takes, and write a further one while its name is erased (invariant 6).
 func (f SegmentFact) supersedes() bool { return f.Done }
 
+func (f SegmentFact) settles() bool { return false }
+
 // ShardFact says that a shard is published, and acknowledged by Kafka, up to and including Position.
 type ShardFact struct {
 	Generation uint32          `json:"generation"`
@@ -87,9 +89,15 @@ func (f AppliedFact) further(o AppliedFact) bool {
 // and one that is silent for longer has stopped.
 func (f ShardFact) supersedes() bool { return true }
 
+func (f ShardFact) settles() bool { return false }
+
 // supersedes reports whether facts that are no further may be erased: each follows a commit that the brokers have accepted,
 // and they accept none from who is no member any more.
 func (f AppliedFact) supersedes() bool { return true }
+
+// settles reports that only a writer may erase which has had its assignment for a grace: an owner may be silent for as long
+// as nothing is to be applied, and its last fact may arrive while the next one begins.
+func (f AppliedFact) settles() bool { return true }
 
 func boolCompare(a, b bool) int {
 	switch {
@@ -112,6 +120,7 @@ type Written[F any] struct {
 type further[F any] interface {
 	further(o F) bool
 	supersedes() bool
+	settles() bool
 }
 
 // Furthest returns the furthest of the facts about one subject, by writer.

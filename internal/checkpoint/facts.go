@@ -18,11 +18,12 @@ import (
 
 // Facts is one worker's view of the facts log, and its pen. Safe for concurrent use.
 type Facts struct {
-	log    Log
-	writer string        // unique to this process
-	turn   atomic.Int64  // distinguishes the names under which this process writes
-	stale  time.Duration // how old another writer's fact must be before it may be cleared
-	pen    chan struct{} // holds one token: appends of this writer are one after the other
+	log     Log
+	writer  string                    // unique to this process
+	turn    atomic.Int64              // distinguishes the names under which this process writes
+	renewed atomic.Pointer[time.Time] // when it took the last of them; nil for the first
+	stale   time.Duration             // how old another writer's fact must be before it may be cleared
+	pen     chan struct{}             // holds one token: appends of this writer are one after the other
 
 	reading chan struct{} // holds one token, which guards next
 	next    int64
@@ -49,7 +50,10 @@ func NewFacts(log Log, writer string, stale time.Duration) *Facts {
 
 // Renew lets this process write under a name that it has not used before. A worker calls it when it begins an
 // assignment: another owner may be about to clear what was written during an earlier one.
-func (f *Facts) Renew() { f.turn.Add(1) }
+func (f *Facts) Renew() {
+	f.turn.Add(1)
+	f.renewed.Store(new(time.Now()))
+}
 
 func (f *Facts) name() string { return f.writer + "." + strconv.FormatInt(f.turn.Load(), 10) }
 
@@ -335,6 +339,9 @@ func clearSuperseded[F further[F]](
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		for _, fact := range facts {
+			if begun := f.renewed.Load(); fact.settles() && begun != nil && since(*begun) <= f.stale {
+				continue // a fact too many is harmless
+			}
 			s := subject(fact)
 			for _, other := range Superseded(name, fact, view[s], time.Now().Add(-f.stale)) {
 				erase = append(erase, Entry{Key: []byte(s + "@" + other)})

@@ -172,6 +172,34 @@ func TestOnlyTheEndOfASegmentErases(t *testing.T) {
 	})
 }
 
+// An owner of a partition may be silent for long, with nothing to apply. Its last fact may arrive while the next owner
+// begins, so that one erases nothing before it has had the partition for a grace.
+func TestAppliedFactsAreErasedAGraceAfterTheirOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &checkpointtest.Log{}
+		idle, next := checkpoint.NewFacts(log, "idle", grace), checkpoint.NewFacts(log, "next", grace)
+		at := func(offset int64) checkpoint.AppliedFact {
+			return checkpoint.AppliedFact{Topic: "orders.live", Partition: 3, Offset: offset}
+		}
+		require.NoError(t, idle.WriteApplied(t.Context(), at(7)))
+		require.NoError(t, next.Refresh(t.Context()))
+		time.Sleep(10 * grace)
+		next.Renew() // it is given the partition
+		require.NoError(t, next.WriteApplied(t.Context(), at(8)))
+		require.ElementsMatch(t, []string{"applied/0/orders.live/3@idle.0", "applied/0/orders.live/3@next.1"}, left(log))
+
+		require.NoError(t, idle.WriteApplied(t.Context(), at(9)), "it was committed before, and is late")
+		time.Sleep(grace + time.Second)
+		require.NoError(t, next.Refresh(t.Context()))
+		require.NoError(t, next.WriteApplied(t.Context(), at(10)))
+		require.Len(t, left(log), 2, "it has been heard of lately")
+		time.Sleep(grace + time.Second)
+		require.NoError(t, next.WriteApplied(t.Context(), at(11)))
+		require.Equal(t, []string{"applied/0/orders.live/3@next.1"}, left(log))
+		require.Equal(t, []checkpoint.AppliedFact{at(11)}, next.Applied(0))
+	})
+}
+
 // Invariant 6, for any history: shards move between workers, a worker that has lost one goes on writing about it for
 // less than half of the grace, acknowledgements get lost and the log is compacted at any time. No fact that was
 // acknowledged is ever unknown to a worker that starts.

@@ -45,6 +45,8 @@ func (f WorkerFact) further(o WorkerFact) bool {
 // supersedes reports whether facts that are no further may be erased: they are what the same process said before.
 func (f WorkerFact) supersedes() bool { return true }
 
+func (f WorkerFact) settles() bool { return false }
+
 func (f WorkerFact) subject() string { return workerSubject(f.Process) }
 
 // workerSubject is the subject of a process, whose name may hold anything: what follows an @ in a key is the writer.

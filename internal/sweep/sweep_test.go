@@ -51,7 +51,7 @@ func TestGuards(t *testing.T) {
 		t.Run(name, func(t *testing.T) { require.Contains(t, now.Unmet(c.state, c.logs, c.shards), c.want) })
 	}
 	next := closed
-	next.Created = &checkpoint.Created{Generation: 2}
+	next.Created, next.Marked = &checkpoint.Created{Generation: 2}, &checkpoint.Marked{Generation: 2}
 	require.Empty(t, now.Unmet(next, applied, nil), "nothing of an older generation would be applied")
 }
 
