@@ -51,6 +51,126 @@ var units = []unit{
 			from: "		f.Renew()\n		return", to: "		return",
 		}, "internal/checkpoint", "TestWriteThatArrivesLate",
 	},
+	{
+		mutant{
+			name: "capture.halt-stops-all", file: "internal/capture/halt.go",
+			from: "	if !ok && !errors.Is(err, ErrUnreadable) {", to: "	if ok || !errors.Is(err, ErrUnreadable) {",
+		}, "internal/capture", "TestGapStopsItsShardOnly",
+	},
+	{
+		mutant{
+			name: "credentials.never-again", file: "internal/dynamodb/credentials.go",
+			from: "		c.again(ctx, now)\n		return v\n", to: "		return v\n",
+		}, "internal/dynamodb", "TestRenewedFileIsTaken",
+	},
+	{
+		mutant{
+			name: "guard.any-answer", file: "internal/dynamodb/guard.go",
+			from: "	return marked(response.Header) && bytes.HasPrefix", to: "	return true || marked(response.Header) && bytes.HasPrefix",
+		}, "internal/dynamodb", "TestStrangeAnswerIsNoSuccess",
+	},
+	{
+		mutant{
+			name: "applied.from-offsets", file: "internal/assembly/applied.go",
+			from: "			start[id] = done[id]", to: "			start[id] = committed[id]",
+		}, "internal/assembly", "TestForgottenOffsetsBringNoRowBack",
+	},
+	{
+		mutant{
+			name: "applied.no-epoch", file: "internal/checkpoint/control.go",
+			from: "		s.Epoch++", to: "		s.Epoch += 0",
+		}, "internal/assembly", "TestReplayBeginsAnEpoch",
+	},
+	{
+		mutant{
+			name: "applied.clears-at-once", file: "internal/checkpoint/fact.go",
+			from: "func (f AppliedFact) settles() bool { return true }", to: "func (f AppliedFact) settles() bool { return false }",
+		}, "internal/checkpoint", "TestAppliedFactsAreErasedAGraceAfterTheirOwner",
+	},
+	{
+		mutant{
+			name: "applied.gap-stops-all", file: "internal/apply/worker.go",
+			from: "			case errors.Is(err, ErrGap) && r.Gap != nil:", to: "			case errors.Is(err, ErrGap) && r.Gap == nil:",
+		}, "internal/apply", "TestAGapStopsItsPartitionOnly",
+	},
+	{
+		mutant{
+			name: "applied.unburied-is-done", file: "internal/apply/writer.go",
+			from: "	h.job.ticket.partition.halt(why)", to: "	h.job.ticket.done(fateDead)",
+		}, "internal/apply", "TestARecordThatTheDLQRefusesStopsItsPartitionOnly",
+	},
+	{
+		mutant{
+			name: "topics.any-id", file: "internal/kafka/identity.go",
+			from: "	case found.ID != want.ID:", to: "	case found.ID+want.ID == \"\":",
+		}, "internal/kafka", "TestConfirmRefusesARecreatedTopic",
+	},
+	{
+		mutant{
+			name: "topics.any-partitions", file: "internal/kafka/identity.go",
+			from: "	case found.Partitions != want.Partitions:", to: "	case found.Partitions < want.Partitions:",
+		}, "internal/assembly", "TestWorkersStopAtAddedPartitions",
+	},
+	{
+		mutant{
+			name: "topics.any-settings", file: "internal/kafka/settings.go",
+			from: "	if len(s.Refused) == 0 {", to: "	if len(s.Refused) >= 0 {",
+		}, "internal/assembly", "TestCreateRefusesACompactedLiveTopic",
+	},
+	{
+		mutant{
+			name: "topics.said-unconfirmed", file: "internal/assembly/topics.go",
+			from: "	if err := l.confirm(ctx); err != nil {\n		return err\n	}\n", to: "",
+		}, "internal/assembly", "TestNothingIsSaidOfARecreatedTopic",
+	},
+	{
+		mutant{
+			name: "create.any-leftovers", file: "internal/assembly/topics.go",
+			from: "	case len(left) > 0:", to: "	case len(left) > 1<<30:",
+		}, "internal/assembly", "TestCreateRefusesLeftovers",
+	},
+	{
+		mutant{
+			name: "create.any-items", file: "internal/assembly/checks.go",
+			from: "	if s.Highest > 0 && !c.options.TakeOver {", to: "	if s.Highest > 1<<31 && !c.options.TakeOver {",
+		}, "internal/assembly", "TestCreateRefusesItemsOfAnotherMigration",
+	},
+	{
+		mutant{
+			name: "create.any-expiry", file: "internal/assembly/checks.go",
+			from: "	case ttl.Removes():", to: "	case ttl.Status == \"\":",
+		}, "internal/assembly", "TestCreateRefusesTimeToLive",
+	},
+	{
+		mutant{
+			name: "replay.without-a-word", file: "internal/assembly/replay.go",
+			from: "	if !o.NewTableUnused && (p.from()", to: "	if o.NewTableUnused && (p.from()",
+		}, "internal/assembly", "TestReplayIsRefusedWithoutTheOperatorsWord",
+	},
+	{
+		mutant{
+			name: "status.unread-is-well", file: "internal/assembly/status_fold.go",
+			from: "			return r.confirmed(checkpoint.ShardFact{Shard: id})", to: "			return r.at, \"\"",
+		}, "internal/assembly", "TestFoldCapture",
+	},
+	{
+		mutant{
+			name: "status.nobody-works", file: "internal/assembly/verdict.go",
+			from: "judgeStopped, judgeRoles, judgeCapture", to: "judgeStopped, judgeCapture",
+		}, "internal/assembly", "TestVerdict",
+	},
+	{
+		mutant{
+			name: "outage.no-logger", file: "internal/assembly/kafka.go",
+			from: "p.Config.Grace), Logger: p.Logger,", to: "p.Config.Grace),",
+		}, "internal/assembly", "TestADeadDependencyIsSaidWithinFiveSeconds",
+	},
+	{
+		mutant{
+			name: "watch.joins-for-ever", file: "internal/assembly/rejoins.go",
+			from: " || !r.last.IsZero() && time.Since(r.last) < r.apart", to: "",
+		}, "internal/assembly", "TestAWorkerJoinsAgainOnceInAWhile",
+	},
 }
 
 // notices reports whether the test fails on the mutant. One that does not compile is an error.
