@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,8 +116,7 @@ func TestAGapStopsItsPartitionOnly(t *testing.T) {
 		w.start[liveAt(0)] = 1
 		told := map[events.TopicPartition]Progress{}
 		c := w.config()
-		c.Gap = func(_ context.Context, id events.TopicPartition, at Progress, what string) error {
-			require.Contains(t, what, "offset 0 of orders.live/0 is deleted")
+		c.Gap = func(_ context.Context, id events.TopicPartition, at Progress) error {
 			told[id] = at
 			return nil
 		}
@@ -128,10 +128,12 @@ func TestAGapStopsItsPartitionOnly(t *testing.T) {
 		w.append(liveAt(1), change("d", 4, "v"))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		require.Equal(t, map[events.TopicPartition]Progress{liveAt(0): {}}, told)
+		require.Len(t, told, 1)
+		require.True(t, told[liveAt(0)].Lost)
+		require.Contains(t, told[liveAt(0)].Gap, "offset 0 of orders.live/0 is deleted")
 		require.Equal(t, int64(2), w.progress[liveAt(1)].Offset, "the others go on")
 		require.Zero(t, w.progress[liveAt(0)].Offset, "nothing is skipped")
-		require.NotContains(t, w.table, "b", "nor is what comes after the gap")
+		require.NotContains(t, w.table, `{"pk":{"S":"b"}}`, "nor is what comes after the gap")
 		cancel()
 		require.NoError(t, <-ended)
 	})
@@ -151,9 +153,10 @@ func TestARecordThatTheDLQRefusesStopsItsPartitionOnly(t *testing.T) {
 		}
 		stopped := map[events.TopicPartition]string{}
 		c := w.config()
-		c.Gap = func(_ context.Context, id events.TopicPartition, at Progress, what string) error {
+		c.Gap = func(_ context.Context, id events.TopicPartition, at Progress) error {
 			require.Zero(t, at.Offset)
-			stopped[id] = what
+			require.False(t, at.Lost, "whoever comes next may try it again")
+			stopped[id] = at.Gap
 			return nil
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -165,6 +168,86 @@ func TestARecordThatTheDLQRefusesStopsItsPartitionOnly(t *testing.T) {
 		require.Contains(t, stopped[liveAt(0)], "the dlq refuses record orders.live/0@0")
 		require.Zero(t, w.progress[liveAt(0)].Offset, "nothing is committed past it")
 		require.Equal(t, int64(1), w.progress[liveAt(1)].Offset, "the others go on")
+		cancel()
+		require.NoError(t, <-ended)
+	})
+}
+
+// What is under way when a partition stops is still done and committed, and says with it that the partition has stopped.
+func TestWhatIsUnderWayDoesNotHideAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.latency = func() time.Duration { return time.Second }
+		w.append(liveAt(0), change("a", 1, "v"))
+		w.append(liveAt(0), change("b", 2, "v"))
+		c := w.config()
+		c.Gap = func(context.Context, events.TopicPartition, Progress) error { return nil }
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- New(c).Run(ctx, w.assigned(), w.commit) }()
+		time.Sleep(50 * time.Millisecond) // both are being written
+		w.mu.Lock()
+		w.start[liveAt(0)] = 5
+		w.mu.Unlock()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, int64(2), w.progress[liveAt(0)].Offset)
+		require.True(t, w.progress[liveAt(0)].Lost)
+		require.Contains(t, w.progress[liveAt(0)].Gap, "offset 2 of orders.live/0 is deleted")
+		cancel()
+		require.NoError(t, <-ended)
+	})
+}
+
+// A partition that has lost records is never fetched again, whatever its log holds by then; its worker says so.
+func TestALostPartitionIsNotFetchedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.append(liveAt(0), change("a", 1, "v"))
+		w.append(liveAt(0), change("b", 2, "v"))
+		w.append(liveAt(1), change("c", 3, "v"))
+		w.progress[liveAt(0)] = Progress{Offset: 1, Gap: "it ended before 1, and 1 was applied", Lost: true}
+		told := map[events.TopicPartition]Progress{}
+		c := w.config()
+		c.Gap = func(_ context.Context, id events.TopicPartition, at Progress) error {
+			told[id] = at
+			return nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- New(c).Run(ctx, w.assigned(), w.commit) }()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, map[events.TopicPartition]Progress{liveAt(0): {Offset: 1, Gap: "it ended before 1, and 1 was applied", Lost: true}}, told)
+		require.NotContains(t, w.table, `{"pk":{"S":"b"}}`)
+		require.Contains(t, w.table, `{"pk":{"S":"c"}}`)
+		cancel()
+		require.NoError(t, <-ended)
+	})
+}
+
+// A record that the dlq refuses stops its partition, and takes no memory from the others for as long as it waits.
+func TestRefusedRecordsKeepNoRoomFromOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		bad := change("a", 1, strings.Repeat("v", 40<<10))
+		bad.Key = []byte("no key")
+		w.append(liveAt(0), bad)
+		w.append(liveAt(1), change("c", 3, "v"))
+		w.letterFault = func(context.Context, events.Record) error {
+			return &fault.Error{Class: fault.Record, What: "append to the dlq", Err: errors.New("too large")}
+		}
+		c := w.config()
+		c.MaxBytes = 128 << 10
+		c.Gap = func(context.Context, events.TopicPartition, Progress) error { return nil }
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- New(c).Run(ctx, w.assigned(), w.commit) }()
+		time.Sleep(time.Hour)
+		w.append(liveAt(1), change("d", 4, "v"))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, int64(2), w.progress[liveAt(1)].Offset)
 		cancel()
 		require.NoError(t, <-ended)
 	})

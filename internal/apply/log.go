@@ -32,6 +32,10 @@ type DeadLetter func(ctx context.Context, record events.Record, why *events.Inva
 type Progress struct {
 	Offset int64
 	Counts Counts
+	// Gap, when not empty, says why the partition has stopped here. Lost says that it has lost records, so that it must never
+	// be fetched further; else whoever begins with it may try again.
+	Gap  string
+	Lost bool
 }
 
 // Counts says what became of the records of a partition since its first one. Redelivered records are counted as often as

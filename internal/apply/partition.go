@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
@@ -82,6 +83,9 @@ type partition struct {
 
 func newPartition(id events.TopicPartition, start Progress, b *budget) *partition {
 	p := &partition{id: id, budget: b, progress: start, committed: start.Offset}
+	if start.Lost {
+		p.halted = errors.New(start.Gap)
+	}
 	p.room = sync.NewCond(&p.mu)
 	// A fate counts when the frontier passes it, so that counts and offset are of one moment.
 	p.frontier.Passed = func(t *ticket) {
@@ -128,12 +132,13 @@ func (p *partition) waitRoom(stopped func() bool) error {
 	return p.halted
 }
 
-// halt ends the fetching of this partition; the first reason counts.
+// halt ends the fetching of this partition; the first reason counts, and is a part of its progress from now on: what is
+// under way may still be done, and committed.
 func (p *partition) halt(why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.halted == nil {
-		p.halted = why
+		p.halted, p.progress.Gap, p.progress.Lost = why, why.Error(), errors.Is(why, ErrGap)
 	}
 	p.room.Broadcast()
 }

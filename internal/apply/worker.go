@@ -33,8 +33,8 @@ type Config struct {
 	Schema     events.KeySchema
 	Watch      Watch
 	// Gap makes it known that a partition has stopped at this progress, because it has lost records or the dlq refuses one
-	// of them; it returns nil once that is durable. Where it is nil, either ends the whole worker.
-	Gap func(ctx context.Context, id events.TopicPartition, at Progress, what string) error
+	// of them, as Progress.Gap says; it returns nil once that is durable. Where it is nil, either ends the whole worker.
+	Gap func(ctx context.Context, id events.TopicPartition, at Progress) error
 
 	InFlight    int           // calls to the target at once; 0 is 64
 	MaxBytes    int64         // records in memory, in bytes, one half for each topic; 0 is 64 MiB
@@ -166,7 +166,7 @@ func (r *run) fetch(ctx context.Context, p *partition) error {
 			switch {
 			case ctx.Err() != nil:
 				return nil //nolint:nilerr // stopped: nothing was fetched
-			case errors.Is(err, ErrGap) && r.Gap != nil:
+			case errors.Is(err, ErrGap):
 				return r.stopped(ctx, p, err)
 			}
 			return err
@@ -198,7 +198,11 @@ const sayEvery = time.Minute
 // stopped leaves a partition where it is, until this worker ends, and lets the others go on. Invariants 4 and 9: nothing is
 // skipped, for its frontier stays.
 func (r *run) stopped(ctx context.Context, p *partition, why error) error {
-	if err := r.Gap(ctx, p.id, p.at(), why.Error()); err != nil && ctx.Err() == nil {
+	if r.Gap == nil {
+		return why
+	}
+	p.halt(why)
+	if err := r.Gap(ctx, p.id, p.at()); err != nil && ctx.Err() == nil {
 		return err
 	}
 	tick := time.NewTicker(sayEvery)

@@ -167,7 +167,10 @@ func (r *run) unburied(h holding, why error) error {
 		return why
 	}
 	r.lanes.finish(h, false)
-	h.job.ticket.partition.halt(why)
+	t := h.job.ticket
+	t.partition.halt(why)
+	t.partition.budget.adjust(-t.bytes) // nothing holds the record any more, and other partitions need the room
+	t.bytes = 0
 	return nil
 }
 

@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
@@ -19,23 +20,29 @@ import (
 func applied(facts *checkpoint.Facts, epoch int) map[events.TopicPartition]apply.Progress {
 	all := map[events.TopicPartition]apply.Progress{}
 	for _, f := range facts.Applied(epoch) {
-		all[events.TopicPartition{Topic: f.Topic, Partition: f.Partition}] = apply.Progress{Offset: f.Offset, Counts: f.Counts}
+		at := apply.Progress{Offset: f.Offset, Counts: f.Counts}
+		if f.Lost {
+			at.Gap, at.Lost = f.Gap, true // what else has stopped it may have passed
+		}
+		all[events.TopicPartition{Topic: f.Topic, Partition: f.Partition}] = at
 	}
 	return all
 }
 
-// frontiers reads how far the partitions are applied, again and again. It belongs to one goroutine.
+// frontiers reads how far the partitions are applied for certain, again and again. It belongs to one goroutine.
 type frontiers struct {
+	*Parts
 	control *checkpoint.Control
 	facts   *checkpoint.Facts
-	topics  kafka.Topics
 }
 
 func (p *Parts) frontiers() *frontiers {
-	return &frontiers{control: p.control(), facts: p.facts(), topics: p.Topics}
+	return &frontiers{Parts: p, control: p.control(), facts: p.facts()}
 }
 
-// logs reads them as they are now.
+// logs reads them as they are now. Invariant 5: nothing below them is still to be applied. The fact says that for whoever
+// wrote it; a member that began when that fact was not to be seen yet goes on from an older one, and has committed that
+// before it began (appliers.start). So the lower of the two counts, and nothing where there is no offset.
 func (f *frontiers) logs(ctx context.Context) (sweep.Logs, error) {
 	state, err := f.control.Refresh(ctx)
 	if err != nil {
@@ -44,17 +51,19 @@ func (f *frontiers) logs(ctx context.Context) (sweep.Logs, error) {
 	if err := f.facts.Refresh(ctx); err != nil {
 		return sweep.Logs{}, err
 	}
-	return logsOf(applied(f.facts, state.Epoch), f.topics), nil
+	committed, err := f.Kafka.Progress(ctx, f.Config.Name, f.Topics.Snapshot, f.Topics.Live)
+	return logsOf(applied(f.facts, state.Epoch), committed, f.Topics), err
 }
 
-func logsOf(all map[events.TopicPartition]apply.Progress, topics kafka.Topics) sweep.Logs {
+func logsOf(applied, committed map[events.TopicPartition]apply.Progress, topics kafka.Topics) sweep.Logs {
 	logs := sweep.Logs{SnapshotCommitted: map[int]int64{}, LiveCommitted: map[int]int64{}}
-	for id, at := range all {
+	for id, at := range applied {
+		certain := min(at.Offset, committed[id].Offset)
 		switch id.Topic {
 		case topics.Snapshot:
-			logs.SnapshotCommitted[id.Partition] = at.Offset
+			logs.SnapshotCommitted[id.Partition] = certain
 		case topics.Live:
-			logs.LiveCommitted[id.Partition] = at.Offset
+			logs.LiveCommitted[id.Partition] = certain
 		}
 	}
 	return logs
@@ -67,42 +76,66 @@ type appliers struct {
 }
 
 // start is where each assigned partition goes on, and how many partitions all members share. Offsets that the brokers have
-// forgotten, or somebody has set elsewhere, are set right, so that whoever watches the group's lag sees it.
+// forgotten, or somebody has set elsewhere, are set right before anything is applied: the sweep counts on nothing above
+// them, and whoever watches the group's lag sees it. An error that the group has moved on is ErrFenced.
 func (w *appliers) start(ctx context.Context, a kafka.Assignment) (map[events.TopicPartition]apply.Progress, int, error) {
 	w.facts.Renew() // another owner may be about to clear what was written during an earlier assignment
-	var done, committed map[events.TopicPartition]apply.Progress
-	err := fault.Do(ctx, nil, func(ctx context.Context) (err error) {
+	var committed map[events.TopicPartition]apply.Progress
+	err := fault.Do(ctx, w.retrying("read what is applied"), func(ctx context.Context) (err error) {
 		if err = w.facts.Refresh(ctx); err != nil {
 			return err
 		}
-		done = applied(w.facts, w.state.Epoch)
 		committed, err = w.Kafka.Progress(ctx, w.Config.Name, w.Topics.Snapshot, w.Topics.Live)
 		return err
 	})
 	if err != nil {
 		return nil, 0, err
 	}
-	start, moved := map[events.TopicPartition]apply.Progress{}, map[events.TopicPartition]apply.Progress{}
-	for topic, partitions := range a.Partitions {
-		for _, n := range partitions {
-			id := events.TopicPartition{Topic: topic, Partition: n}
-			start[id] = done[id]
-			if at, ok := committed[id]; ok && at.Offset != done[id].Offset || !ok && done[id].Offset > 0 {
-				moved[id] = done[id]
-				w.sayMoved(id, at.Offset, ok, done[id].Offset)
-			}
+	done, moved := applied(w.facts, w.state.Epoch), map[events.TopicPartition]apply.Progress{}
+	for id := range assigned(a) {
+		if at, ok := committed[id]; ok && at.Offset != done[id].Offset || !ok && done[id].Offset > 0 {
+			moved[id] = done[id]
+			w.sayMoved(id, at.Offset, ok, done[id].Offset)
 		}
 	}
 	if len(moved) > 0 {
-		if err := w.worker.commit(a)(ctx, moved); err != nil {
-			w.Logger.Warn("the group's offsets are not set right; the next commit does it", "error", err)
+		commit := w.worker.commit(a)
+		err := fault.Do(ctx, w.retrying("set the group's offsets right"), func(ctx context.Context) error { return commit(ctx, moved) })
+		if err != nil {
+			return nil, 0, err
 		}
+	}
+	// A fact that came late is as good as one that came in time.
+	if err := fault.Do(ctx, w.retrying("read what is applied"), w.facts.Refresh); err != nil {
+		return nil, 0, err
+	}
+	done = applied(w.facts, w.state.Epoch)
+	start := map[events.TopicPartition]apply.Progress{}
+	for id := range assigned(a) {
+		start[id] = done[id]
 	}
 	total := w.state.Created.Partitions
 	if w.from() != apply.FromNone {
 		total *= 2
 	}
 	return start, total, nil
+}
+
+// assigned are the partitions of an assignment.
+func assigned(a kafka.Assignment) iter.Seq[events.TopicPartition] {
+	return func(yield func(events.TopicPartition) bool) {
+		for topic, partitions := range a.Partitions {
+			for _, n := range partitions {
+				if !yield(events.TopicPartition{Topic: topic, Partition: n}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (w *appliers) retrying(what string) func(error, time.Duration) {
+	return func(err error, wait time.Duration) { fault.Retrying(w.Logger, what, err, wait) }
 }
 
 // sayMoved says that the group's offset is not what is recorded as applied. A little ahead of it is what a crash between
@@ -140,16 +173,15 @@ func (w *appliers) commit(a kafka.Assignment) apply.Commit {
 }
 
 func (w *appliers) fact(id events.TopicPartition, at apply.Progress) checkpoint.AppliedFact {
-	return checkpoint.AppliedFact{Epoch: w.state.Epoch, Topic: id.Topic, Partition: id.Partition, Offset: at.Offset, Counts: at.Counts}
+	return checkpoint.AppliedFact{
+		Epoch: w.state.Epoch, Topic: id.Topic, Partition: id.Partition, Offset: at.Offset, Counts: at.Counts, Gap: at.Gap, Lost: at.Lost,
+	}
 }
 
 // gap makes it a fact, for the status, that a partition has stopped, and why.
-func (w *appliers) gap(ctx context.Context, id events.TopicPartition, at apply.Progress, what string) error {
+func (w *appliers) gap(ctx context.Context, id events.TopicPartition, at apply.Progress) error {
 	fact := w.fact(id, at)
-	fact.Gap = what
-	return fault.Do(ctx, func(err error, wait time.Duration) {
-		w.Logger.Warn("will be tried again", "what", "write the gap", "wait", wait, "error", err)
-	}, func(ctx context.Context) error {
+	return fault.Do(ctx, w.retrying("write why "+id.String()+" has stopped"), func(ctx context.Context) error {
 		if err := w.watch.Fresh(); err != nil {
 			return err
 		}

@@ -109,6 +109,11 @@ func (c *creation) run(ctx context.Context) (*CreateReport, error) {
 }
 
 func (c *creation) create(ctx context.Context) error {
+	// The checks may have taken hours; of a migration that was created meanwhile nothing is changed.
+	if state, err := c.state(ctx); err != nil || state.Created != nil {
+		c.report.Existed = state.Created != nil
+		return err
+	}
 	if err := c.enableStream(ctx); err != nil {
 		return err
 	}

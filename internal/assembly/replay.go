@@ -80,7 +80,7 @@ func (p *Parts) replay(ctx context.Context, o ReplayOptions) error {
 	}
 	_, err = p.tell(ctx, checkpoint.ControlEntry{Replay: &checkpoint.Replay{Reset: true}}, func(s checkpoint.State) bool { return !s.Replaying })
 	if err != nil {
-		return err
+		return fmt.Errorf("the replay is announced, the offsets are set back, and it has not begun; run it again: %w", err)
 	}
 	p.Logger.Info("everything will be applied again, from the start of both topics")
 	return nil
@@ -111,7 +111,7 @@ func (p *Parts) replayable(ctx context.Context, state checkpoint.State, o Replay
 func (p *Parts) untouched(ctx context.Context, state checkpoint.State) error {
 	kept := state.Created.KeepExisting
 	if !kept {
-		if err := p.noneOwned(ctx); err != nil {
+		if err := p.noneOwned(ctx, state); err != nil {
 			return err
 		}
 	}
@@ -126,16 +126,18 @@ func (p *Parts) untouched(ctx context.Context, state checkpoint.State) error {
 	return nil
 }
 
-// noneOwned refuses a replay when an applier has met an item without a version.
-func (p *Parts) noneOwned(ctx context.Context) error {
+// noneOwned refuses a replay when an applier has met an item without a version, before whatever replay.
+func (p *Parts) noneOwned(ctx context.Context, state checkpoint.State) error {
+	facts := p.facts()
 	return p.patiently(ctx, func(ctx context.Context) error {
-		progress, err := p.Kafka.Progress(ctx, p.Config.Name, p.Topics.Snapshot, p.Topics.Live)
-		if err != nil {
+		if err := facts.Refresh(ctx); err != nil {
 			return err
 		}
 		owned := int64(0)
-		for _, at := range progress {
-			owned += at.Counts.AppOwned
+		for epoch := range state.Epoch + 1 {
+			for _, at := range facts.Applied(epoch) {
+				owned += at.Counts.AppOwned
+			}
 		}
 		if owned > 0 {
 			return usedError(fmt.Sprintf("%d records met items of the new table that the application had written", owned))

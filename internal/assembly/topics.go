@@ -126,13 +126,13 @@ func (w *worker) watchTopics(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
+		case fault.Of(err) != fault.Retry:
+			return err
 		case errors.Is(err, kafka.ErrTopicMissing):
 			missing.Do(func() {
 				w.Logger.Warn("the topics could not be confirmed; nothing is committed meanwhile", "error", err)
 			})
-		case fault.Of(err) == fault.Retry: // there was no answer: the client says so
-		default:
-			return err
+		default: // there was no answer: the client says so
 		}
 	}
 }

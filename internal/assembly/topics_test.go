@@ -209,8 +209,14 @@ func TestCreateRefusesLeftovers(t *testing.T) {
 			require.NoError(t, p.facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 1, Shard: "s", Records: 3}))
 		}, "", "a fact about shard/1/s that is more than its start"},
 		"facts of a restart": {func(t *testing.T, p *Parts) {
-			require.NoError(t, p.facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 2, Shard: "s"}))
+			require.NoError(t, p.facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 2, Shard: "s", Records: 1}))
 		}, "", "a fact about shard/2/s"},
+		"the start of capture above another migration": {func(t *testing.T, p *Parts) {
+			require.NoError(t, p.facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 2, Shard: "s"}))
+		}, "", ""},
+		"something applied": {func(t *testing.T, p *Parts) {
+			require.NoError(t, p.facts().WriteApplied(t.Context(), checkpoint.AppliedFact{Topic: p.Topics.Snapshot, Offset: 1}))
+		}, "", "a fact about applied/0/orders.snapshot/0"},
 		"the start of capture": {func(t *testing.T, p *Parts) {
 			require.NoError(t, p.facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 1, Shard: "s", Before: true}))
 		}, "", ""},

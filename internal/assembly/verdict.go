@@ -115,7 +115,7 @@ func judgeStopped(s *Status) (reasons []Reason) {
 	for _, partition := range s.Stopped {
 		reasons = append(reasons, Reason{
 			Level: Act, What: "a partition is not applied any more: " + partition,
-			Do: "find out what took its records, such as a retention that somebody shortened; the other partitions go on",
+			Do: "do what it says; the other partitions go on, and a streamer that is started again tries this one unless it has lost records",
 		})
 	}
 	return reasons

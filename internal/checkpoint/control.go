@@ -242,6 +242,9 @@ type Control struct {
 // NewControl returns a Control that has read nothing yet. by names the process in the entries it writes.
 func NewControl(log Log, by string) *Control { return &Control{log: log, by: by} }
 
+// By is the process that the entries it writes name.
+func (c *Control) By() string { return c.by }
+
 // Refresh reads what has been appended since the last time and returns the state.
 func (c *Control) Refresh(ctx context.Context) (State, error) {
 	next, err := c.log.Read(ctx, c.next, func(e Entry) error {

@@ -76,13 +76,15 @@ type AppliedFact struct {
 	Offset    int64  `json:"offset"`
 	Counts    Counts `json:"counts,omitzero"`
 	// Gap, when not empty, says why applying the partition has stopped here: what it has lost (invariant 4), or which record
-	// the dlq refuses (9). Each worker tries again; a fact that is further takes it away.
+	// the dlq refuses (9). That one each worker tries again; a fact that is further takes it away.
 	Gap string `json:"gap,omitempty"`
+	// Lost says that the gap is a loss: in this epoch the partition is never fetched further, whatever its log holds by then.
+	Lost bool `json:"lost,omitempty"`
 }
 
-// further orders facts about one partition by what is applied; with equal progress a gap stays.
+// further orders facts about one partition by what is applied; with equal progress a loss stays, and a gap.
 func (f AppliedFact) further(o AppliedFact) bool {
-	return cmp.Or(cmp.Compare(f.Epoch, o.Epoch), cmp.Compare(f.Offset, o.Offset), boolCompare(f.Gap != "", o.Gap != "")) > 0
+	return cmp.Or(cmp.Compare(f.Epoch, o.Epoch), cmp.Compare(f.Offset, o.Offset), boolCompare(f.Lost, o.Lost), boolCompare(f.Gap != "", o.Gap != "")) > 0
 }
 
 // supersedes reports whether facts that are no further may be erased: whoever reads a shard confirms it every few seconds,

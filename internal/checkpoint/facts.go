@@ -206,8 +206,8 @@ func (f *Facts) Applied(epoch int) []AppliedFact {
 	return all
 }
 
-// Progress says of each subject that is published in part, or was found to have a gap, that it is, in words; so it is
-// empty when there is no fact but the start of capture of the first generation.
+// Progress says of each subject that is published or applied in part, or was found to have a gap, that it is, in words; so
+// it is empty when there is no fact but the start of capture, of whatever generation.
 func (f *Facts) Progress() (all []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -218,7 +218,7 @@ func (f *Facts) Progress() (all []string) {
 	}
 	for subject, facts := range f.shards {
 		best, ok := Furthest(facts)
-		if ok && (best.Generation > 1 || best.Records > 0 || best.Position != "" || best.Done || best.Gap != "") {
+		if ok && (best.Records > 0 || best.Position != "" || best.Done || best.Gap != "") {
 			all = append(all, "there is a fact about "+subject+" that is more than its start")
 		}
 	}

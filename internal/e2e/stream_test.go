@@ -49,7 +49,7 @@ func TestStream(t *testing.T) {
 	captured, facts := w.records(kafka.TopicsOf(w.config.Name).Live), w.status().Capture.Records
 	t.Logf("snapshot: %d records of %d rows; live: %d records of %d changes", published, w.status().Rows.Done, captured, facts)
 	require.LessOrEqual(t, captured, facts+int64(2*kills+2)*500)
-	require.Zero(t, w.status().DeadLetters)
+	require.Zero(t, w.status().DeadLetters.Records)
 
 	w.equal(app.Deleted, -1)
 	t.Run("Replay", func(t *testing.T) { replay(t, w) })

@@ -99,7 +99,7 @@ func torture(t *testing.T, l *ledger, seed uint64, dice *dice, length time.Durat
 	l.comparison, err = demo.Compare(t.Context(), r.old, r.new, schema, assembly.Attributes(r.config), app.Deleted)
 	require.NoError(t, err)
 	require.True(t, l.comparison.OK(), "%+v", l.comparison)
-	require.Zero(t, r.status().DeadLetters)
+	require.Zero(t, r.status().DeadLetters.Records)
 	require.Greater(t, l.comparison.Compared, rows.Len()/2, "else it was easy")
 	require.Greater(t, float64(l.changes), length.Seconds()*applicationRate/2, "else it was easy")
 }

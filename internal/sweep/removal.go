@@ -73,7 +73,8 @@ func (r *removal) attempt(ctx context.Context, m Marker) (was State, taken []byt
 	if err != nil || was != Same {
 		return was, nil, err
 	}
-	return r.Markers.Remove(ctx, m)
+	// Of a call that was given up nobody would know what it has removed; it has a deadline of its own.
+	return r.Markers.Remove(context.WithoutCancel(ctx), m)
 }
 
 func (r *removal) count(m Marker, was State, putBack bool) {

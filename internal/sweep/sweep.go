@@ -72,6 +72,7 @@ type Sweep struct {
 	summary  Summary
 	settled  Settled          // what the facts said before the last grace
 	first    checkpoint.State // when the pass began
+	now      checkpoint.State // when it was last read to see that nothing has changed
 	looked   time.Time        // when the control log was last read to see that nothing has changed
 	begun    bool             // to remove, and the history says so
 	progress Progress
@@ -96,11 +97,13 @@ func (s *Sweep) Run(ctx context.Context) (Summary, error) {
 	if err := s.await(ctx, Window{}.Unmet); err != nil {
 		return s.summary, err
 	}
-	state, err := s.Control.Refresh(ctx)
+	err := fault.Do(ctx, s.retrying("read the control log"), func(ctx context.Context) (err error) {
+		s.first, err = s.Control.Refresh(ctx)
+		return err
+	})
 	if err != nil {
 		return s.summary, err
 	}
-	s.first = state
 	window := make([]Marker, 0, min(s.Window, 1024))
 	for segment := range s.Segments {
 		for after, first := []byte(nil), true; first || after != nil; first = false {
@@ -178,7 +181,11 @@ func (s *Sweep) window(ctx context.Context, markers []Marker) (young []Marker, e
 		return young, nil
 	}
 	// Guard b, second half. What is settled is older than these ends.
-	ends, err := s.LiveEnds(ctx)
+	var ends map[int]int64
+	err = fault.Do(ctx, s.retrying("read the ends of the live topic"), func(ctx context.Context) (err error) {
+		ends, err = s.LiveEnds(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("end offsets of the live topic: %w", err)
 	}
@@ -295,16 +302,9 @@ func (s *Sweep) grace(ctx context.Context, which graces, markers int) error {
 // await returns once no guard is unmet. unmet is given the facts as they are now in place of the settled ones.
 func (s *Sweep) await(ctx context.Context, unmet func(checkpoint.State, Logs, Settled) string) error {
 	for {
-		var text string
-		err := fault.Do(ctx, s.retrying("ask for the guards"), func(ctx context.Context) (err error) {
-			text, err = s.ask(ctx, unmet)
+		text, err := s.ask(ctx, unmet)
+		if err != nil || text == "" {
 			return err
-		})
-		if err != nil {
-			return err
-		}
-		if text == "" {
-			return nil
 		}
 		s.say("waiting: " + text)
 		select {
@@ -315,7 +315,16 @@ func (s *Sweep) await(ctx context.Context, unmet func(checkpoint.State, Logs, Se
 	}
 }
 
-func (s *Sweep) ask(ctx context.Context, unmet func(checkpoint.State, Logs, Settled) string) (string, error) {
+// ask asks once for the guards, as often as it takes to be answered.
+func (s *Sweep) ask(ctx context.Context, unmet func(checkpoint.State, Logs, Settled) string) (text string, err error) {
+	err = fault.Do(ctx, s.retrying("ask for the guards"), func(ctx context.Context) error {
+		text, err = s.look(ctx, unmet)
+		return err
+	})
+	return text, err
+}
+
+func (s *Sweep) look(ctx context.Context, unmet func(checkpoint.State, Logs, Settled) string) (string, error) {
 	state, err := s.Control.Refresh(ctx)
 	if err != nil {
 		return "", err
@@ -336,23 +345,30 @@ func (s *Sweep) begin(ctx context.Context) error {
 	if s.begun {
 		return nil
 	}
-	return s.tell(ctx, checkpoint.ControlEntry{Sweeping: &checkpoint.Sweeping{}}, func() { s.begun = true })
+	err := s.tell(ctx, checkpoint.ControlEntry{Sweeping: &checkpoint.Sweeping{}}, func(sweeps bool) bool { return sweeps })
+	s.begun = err == nil
+	return err
 }
 
-// tell appends an entry, as often as another process is first.
-func (s *Sweep) tell(ctx context.Context, entry checkpoint.ControlEntry, told func()) error {
-	for {
-		if err := s.unchanged(ctx); err != nil {
-			return err
+// tell appends an entry, as often as another process is first or the answer is lost; after that the history says whether it
+// is there: said is asked, with whether this pass is known to remove.
+func (s *Sweep) tell(ctx context.Context, entry checkpoint.ControlEntry, said func(sweeps bool) bool) error {
+	sent := false
+	return fault.Do(ctx, s.retrying("append to the control log"), func(ctx context.Context) error {
+		for {
+			if err := s.unchanged(ctx); err != nil {
+				return err
+			}
+			if sent && said(slices.Contains(s.now.Sweepers, s.Control.By())) {
+				return nil
+			}
+			_, err := s.Control.Append(ctx, entry)
+			if !errors.Is(err, checkpoint.ErrLost) {
+				sent = true
+				return err
+			}
 		}
-		_, err := s.Control.Append(ctx, entry)
-		if err == nil {
-			told()
-		}
-		if !errors.Is(err, checkpoint.ErrLost) {
-			return err
-		}
-	}
+	})
 }
 
 // unchanged reads the control log, and returns an error when what the guards were asked about is no longer so: a
@@ -367,7 +383,7 @@ func (s *Sweep) unchanged(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.looked = began
+	s.looked, s.now = began, state
 	switch {
 	case state.Generation() != s.first.Generation():
 		return &fault.Error{Class: fault.Fatal, Reason: "overtaken", What: "a new generation began during the sweep", Advice: "start the sweep again when it is closed"}
@@ -384,7 +400,7 @@ func (s *Sweep) record(ctx context.Context) error {
 	}
 	return s.tell(ctx, checkpoint.ControlEntry{Swept: &checkpoint.Swept{
 		Removed: s.summary.Removed, Left: s.summary.Left(), Updated: s.summary.Updated, FallbackReadsOff: s.FallbackReadsOff,
-	}}, func() {})
+	}}, func(sweeps bool) bool { return !sweeps })
 }
 
 func (s *Sweep) retrying(what string) func(error, time.Duration) {
