@@ -117,14 +117,19 @@ func (p *Parts) patiently(ctx context.Context, op func(context.Context) error) e
 // state reads the control log; the zero State when there is none.
 func (p *Parts) state(ctx context.Context) (state checkpoint.State, err error) {
 	err = p.patiently(ctx, func(ctx context.Context) error {
-		exists, err := p.Kafka.Exists(ctx, p.Topics.Control)
-		if err != nil || !exists {
-			return err
-		}
-		state, err = p.control().Refresh(ctx)
+		state, err = p.readState(ctx)
 		return err
 	})
 	return state, err
+}
+
+// readState is state, without the patience.
+func (p *Parts) readState(ctx context.Context) (checkpoint.State, error) {
+	exists, err := p.Kafka.Exists(ctx, p.Topics.Control)
+	if err != nil || !exists {
+		return checkpoint.State{}, err
+	}
+	return p.control().Refresh(ctx)
 }
 
 func (p *Parts) control() *checkpoint.Control {

@@ -78,7 +78,7 @@ func (p *Parts) checkTopics(ctx context.Context, state checkpoint.State) (kafka.
 // topic that is not does not mean that nothing was created.
 func (p *Parts) stateOrMissing(ctx context.Context) (state checkpoint.State, err error) {
 	err = p.patiently(ctx, func(ctx context.Context) error {
-		if state, err = p.state(ctx); err != nil || state.Created != nil {
+		if state, err = p.readState(ctx); err != nil || state.Created != nil {
 			return err
 		}
 		found, err := p.Kafka.Describe(ctx, p.Topics.Each()...)
@@ -194,7 +194,7 @@ func (c *creation) checkTopics(ctx context.Context) {
 	var found map[string]kafka.Topic
 	c.note("topics", func() (text string, err error) {
 		err = c.patiently(ctx, func(ctx context.Context) error {
-			if state, err = c.state(ctx); err != nil {
+			if state, err = c.readState(ctx); err != nil {
 				return err
 			}
 			if state.Created != nil {

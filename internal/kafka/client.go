@@ -49,6 +49,7 @@ type Client struct {
 	outside   *fault.Dependency // hears of every request
 	dead      *fault.Tally[deadLetter]
 
+	codecs     codecs
 	expansions sync.Map    // *expansion by topic
 	idsSpoken  atomic.Bool // the last description of topics was answered
 }

@@ -139,10 +139,10 @@ func FuzzBatch(f *testing.F) {
 		}
 		now := time.UnixMilli(1_767_225_600_123)
 		b := &batch{}
-		wire, err := b.encode(pointers(records), 0, now)
+		wire, err := b.encode(pointers(records), 0, nil, now)
 		require.NoError(t, err)
 		require.Equal(t, kafkasOwn(t, 0, records, now), wire)
-		wire, err = b.encode(pointers(records), compress.Compression(compression%5), now)
+		wire, err = b.encode(pointers(records), compress.Compression(compression%5), nil, now)
 		require.NoError(t, err)
 		id := events.TopicPartition{Topic: "x", Partition: 3}
 		d := decoding{from: id, room: 1 << 30, aborted: newAborted(nil)}

@@ -30,6 +30,7 @@ type decoding struct {
 	from    events.TopicPartition
 	room    int // bytes; the record that ends it is still taken
 	aborted aborted
+	codecs  *codecs // nil are those of the process
 }
 
 // The layout of a record batch, up to its records.
@@ -87,7 +88,7 @@ func (d *decoding) one(batch []byte) error {
 	}
 	base, producer := int64(binary.BigEndian.Uint64(batch)), int64(binary.BigEndian.Uint64(batch[batchProducer:]))
 	attributes := protocol.Attributes(binary.BigEndian.Uint16(batch[batchChecked:]))
-	records, err := openRecords(batch, attributes)
+	records, err := openRecords(batch, attributes, d.codecs)
 	if err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ type records struct {
 // readers hold the text of a record while it is cut.
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10) }}
 
-func openRecords(batch []byte, attributes protocol.Attributes) (*records, error) {
+func openRecords(batch []byte, attributes protocol.Attributes, codecs *codecs) (*records, error) {
 	r := &records{
 		left: int(int32(binary.BigEndian.Uint32(batch[batchCount:]))), base: int64(binary.BigEndian.Uint64(batch)),
 		time: int64(binary.BigEndian.Uint64(batch[batchTime:])), sameTime: attributes&logAppendTime != 0,
@@ -171,7 +172,7 @@ func openRecords(batch []byte, attributes protocol.Attributes) (*records, error)
 	}
 	var text io.Reader = bytes.NewReader(batch[batchRecords:])
 	if compression := attributes.Compression(); compression != 0 {
-		codec := compression.Codec()
+		codec := codecs.of(compression)
 		if codec == nil {
 			return nil, fmt.Errorf("compression %d is unknown", compression)
 		}

@@ -38,14 +38,14 @@ var head = func() (h [lead + batchRecords]byte) {
 
 // encode makes the wire form of records, of which there is at least one, with the time now for all of them. It is valid
 // until the next call.
-func (b *batch) encode(records []*events.Record, compression compress.Compression, now time.Time) ([]byte, error) {
+func (b *batch) encode(records []*events.Record, compression compress.Compression, by *codecs, now time.Time) ([]byte, error) {
 	b.records = b.records[:0]
 	for i, r := range records {
 		b.records = appendRecord(b.records, r, i)
 	}
 	b.wire.Reset()
 	b.wire.Write(head[:])
-	if err := b.compress(compression); err != nil {
+	if err := b.compress(by.of(compression)); err != nil {
 		return nil, err
 	}
 	wire := b.wire.Bytes()
@@ -61,8 +61,7 @@ func (b *batch) encode(records []*events.Record, compression compress.Compressio
 	return wire, nil
 }
 
-func (b *batch) compress(compression compress.Compression) error {
-	codec := compression.Codec()
+func (b *batch) compress(codec compress.Codec) error {
 	if codec == nil {
 		b.wire.Write(b.records)
 		return nil

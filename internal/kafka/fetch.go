@@ -44,7 +44,7 @@ func (c *Client) fetch(
 	}
 	d := decoding{
 		batch: apply.Batch{Next: offset, End: answer.end},
-		from:  from, room: room, aborted: newAborted(answer.aborted),
+		from:  from, room: room, aborted: newAborted(answer.aborted), codecs: &c.codecs,
 	}
 	defer answer.release()
 	if len(answer.records) == 0 {

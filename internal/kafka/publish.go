@@ -135,7 +135,7 @@ func (c *Client) produceOnce(
 		what = fmt.Sprintf("append a record of about %d bytes to %s", records[0].Size(), to)
 	}
 	b := batches.Get().(*batch)
-	wire, err := b.encode(records, compression, time.Now())
+	wire, err := b.encode(records, compression, &c.codecs, time.Now())
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

@@ -17,6 +17,20 @@ const zstdWindow = 1 << 20
 // kafka-go takes codecs from this table, and offers no other way to choose a window.
 func init() { compress.Codecs[compress.Zstd] = &zstdCodec{} }
 
+// codecs are what one client compresses and decompresses with. The compressors that it keeps for the next time are its own:
+// they hold channels, and one that a client of a test's bubble of fake time has made must not be met outside of it.
+type codecs struct{ zstd zstdCodec }
+
+// of is the codec of a compression: the client's own for zstd, unless somebody has put another into kafka-go's table; nil
+// for none, and for one that is not known. Without codecs it is what that table has.
+func (c *codecs) of(compression compress.Compression) compress.Codec {
+	codec := compression.Codec()
+	if _, ours := codec.(*zstdCodec); ours && c != nil {
+		return &c.zstd
+	}
+	return codec
+}
+
 // zstdCodec is kafka-go's codec with a smaller window.
 type zstdCodec struct{ encoders, decoders sync.Pool }
 
