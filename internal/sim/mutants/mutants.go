@@ -4,9 +4,9 @@ package main
 var mutants = []mutant{
 	{
 		"capture.fact-before-publish", "internal/capture/reader.go",
-		"		err = r.publish(ctx, page.Changes)\n",
-		"		if len(page.Changes) > 0 {\n			early := r.fact\n			early.Position = page.Changes[len(page.Changes)-1].Position\n" +
-			"			_ = r.write(ctx, early)\n		}\n		err = r.publish(ctx, page.Changes)\n",
+		"	if err := r.publish(ctx, page.Changes); err != nil {\n",
+		"	if len(page.Changes) > 0 {\n		early := r.fact\n		early.Position = page.Changes[len(page.Changes)-1].Position\n" +
+			"		_ = r.write(ctx, early)\n	}\n	if err := r.publish(ctx, page.Changes); err != nil {\n",
 		"",
 	},
 	{"capture.child-before-parent", "internal/capture/plan.go", "return s.Parent == \"\" || known && (parent.Done || parent.Before)", "return s.Parent == \"\" || known && parent != checkpoint.ShardFact{}", "ParentFirst"},

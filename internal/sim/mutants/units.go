@@ -72,7 +72,7 @@ var units = []unit{
 	{
 		mutant{
 			name: "applied.from-offsets", file: "internal/assembly/applied.go",
-			from: "			start[id] = done[id]", to: "			start[id] = committed[id]",
+			from: "	done = applied(w.facts, w.state.Epoch)\n	start :=", to: "	done = committed\n	start :=",
 		}, "internal/assembly", "TestForgottenOffsetsBringNoRowBack",
 	},
 	{
@@ -90,14 +90,32 @@ var units = []unit{
 	{
 		mutant{
 			name: "applied.gap-stops-all", file: "internal/apply/worker.go",
-			from: "			case errors.Is(err, ErrGap) && r.Gap != nil:", to: "			case errors.Is(err, ErrGap) && r.Gap == nil:",
+			from: "			case errors.Is(err, ErrGap):", to: "			case errors.Is(err, ErrGap) && r.Gap == nil:",
 		}, "internal/apply", "TestAGapStopsItsPartitionOnly",
 	},
 	{
 		mutant{
 			name: "applied.unburied-is-done", file: "internal/apply/writer.go",
-			from: "	h.job.ticket.partition.halt(why)", to: "	h.job.ticket.done(fateDead)",
+			from: "	t.partition.halt(why)", to: "	t.done(fateDead)",
 		}, "internal/apply", "TestARecordThatTheDLQRefusesStopsItsPartitionOnly",
+	},
+	{
+		mutant{
+			name: "applied.unburied-keeps-room", file: "internal/apply/writer.go",
+			from: "	t.partition.budget.adjust(-t.bytes)", to: "	t.partition.budget.adjust(0)",
+		}, "internal/apply", "TestRefusedRecordsKeepNoRoomFromOthers",
+	},
+	{
+		mutant{
+			name: "applied.loss-is-tried-again", file: "internal/apply/partition.go",
+			from: "	if start.Lost {", to: "	if start.Lost && start.Gap == \"\" {",
+		}, "internal/apply", "TestALostPartitionIsNotFetchedAgain",
+	},
+	{
+		mutant{
+			name: "sweep.counts-on-facts-alone", file: "internal/assembly/applied.go",
+			from: "		certain := min(at.Offset, committed[id].Offset)", to: "		certain := max(at.Offset, committed[id].Offset)",
+		}, "internal/assembly", "TestTheSweepCountsOnTheLowerOfFactAndOffset",
 	},
 	{
 		mutant{
