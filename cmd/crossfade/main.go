@@ -19,6 +19,7 @@ const about = `Moves a live table to a new one: no downtime, no lost write, no d
   crossfade status -f migration.yaml     how far it is
   crossfade sweep -f migration.yaml      remove the markers of deleted rows, once nothing older can arrive
   crossfade restart -f migration.yaml    after a gap in the stream: begin a new generation, and lose nothing
+  crossfade replay -f migration.yaml     apply everything again, while nothing else has written the new table
 
 Exit status: 0 done, 1 failed while running, 2 wrong use or configuration, 3 something outside is missing or refuses.`
 

@@ -196,7 +196,7 @@ func (c *creation) checkStreamToCome(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	return "off; will be turned on", doubt("unknown: whether its records may be read (dynamodb:GetRecords) is known only when it is on")
+	return "off; will be turned on", doubt("whether its records may be read (dynamodb:GetRecords) can be found out only then")
 }
 
 // checkStreamRead tries what capture does with a stream that is on.

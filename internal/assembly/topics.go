@@ -207,7 +207,10 @@ func (c *creation) checkTopics(ctx context.Context) {
 			found, err = c.Kafka.CheckTopics(ctx, c.topicSpec())
 			return err
 		})
-		return fmt.Sprintf("%d of %d are there", len(found), len(c.Topics.Each())), err
+		if all := len(c.Topics.Each()); len(found) < all {
+			return fmt.Sprintf("%d of %d are there, and the others can be made", len(found), all), err
+		}
+		return "all are there", err
 	})
 	c.note("topic settings", func() (string, error) { return c.checkSettings(ctx, found) })
 	if state.Created == nil {
@@ -227,7 +230,7 @@ func (c *creation) checkSettings(ctx context.Context, found map[string]kafka.Top
 	if doubts := slices.Concat(settings.Unknown, settings.Risks); len(doubts) > 0 {
 		return "", doubt(strings.Join(doubts, "; "))
 	}
-	return "as they are needed, of those that are there", nil
+	return fmt.Sprintf("of the %d that are there, as they are needed", len(found)), nil
 }
 
 // checkLeftovers refuses topics that an earlier migration of this name has left behind: what is in them would be applied as
