@@ -154,7 +154,7 @@ func (w *appliers) sayMoved(id events.TopicPartition, committed int64, known boo
 
 // commit makes progress durable: first as the group's offsets, which the broker refuses from whoever is no member any
 // more, then as facts. So no fact is written by a member that was given up long ago, and a crash in between only costs
-// that some records are applied again: the sweep relies on the facts too.
+// that some records are applied again: the sweep counts on nothing above the facts.
 func (w *appliers) commit(a kafka.Assignment) apply.Commit {
 	commit := w.worker.commit(a)
 	return func(ctx context.Context, progress map[events.TopicPartition]apply.Progress) error {

@@ -110,7 +110,7 @@ const confirmEvery = 3 * time.Second
 const sayMissing = 30 * time.Second
 
 // watchTopics asks for the topics' ids until ctx ends, and then returns nil; or until they are others. A broker that has just
-// started may not know a topic for a moment, so one that is missing is waited for, and said each time.
+// started may not know a topic for a moment, so one that is missing is waited for, and said at a pace.
 func (w *worker) watchTopics(ctx context.Context) error {
 	tick := time.NewTicker(confirmEvery)
 	defer tick.Stop()
