@@ -5,7 +5,7 @@ TOOL     := $(GO) tool -modfile=tools/go.mod
 N        ?= 50000
 SEED     ?= 1
 FUZZTIME ?= 20s
-PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -vE '/internal/(e2e|model|sim)$$')
+PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -vE '/internal/lab/(e2e|model|sim)$$')
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,11 +22,11 @@ unit: ## tests that need nothing but Go
 test: setup ## all tests, on real services too; brings what it needs
 	$(GO) vet ./...
 	CROSSFADE_SERVICES=1 $(GO) test -race -shuffle=on -timeout 15m $(PACKAGES)
-	$(GO) test -timeout 20m ./internal/model
-	$(GO) test -timeout 20m ./internal/sim -seeds=200
-	$(GO) test -race -timeout 20m -run 'Seeds|AllSteps' ./internal/sim -seeds=10
-	CROSSFADE_REPLAY=1 $(GO) test -timeout 20m ./internal/sim/replay
-	CROSSFADE_SERVICES=1 $(GO) test -shuffle=on -timeout 25m -parallel 2 -v ./internal/e2e
+	$(GO) test -timeout 20m ./internal/lab/model
+	$(GO) test -timeout 20m ./internal/lab/sim -seeds=200
+	$(GO) test -race -timeout 20m -run 'Seeds|AllSteps' ./internal/lab/sim -seeds=10
+	CROSSFADE_REPLAY=1 $(GO) test -timeout 20m ./internal/lab/sim/replay
+	CROSSFADE_SERVICES=1 $(GO) test -shuffle=on -timeout 25m -parallel 2 -v ./internal/lab/e2e
 
 setup: services-fetch python kcat
 
@@ -70,48 +70,48 @@ differential: services-fetch ## the embedded DynamoDB against DynamoDB Local, N 
 		-v ./internal/embedded/dynamodb/conformance
 
 model: ## every interleaving within larger scopes; some minutes and gigabytes
-	CROSSFADE_DEEP=1 $(GO) test -timeout 60m -v ./internal/model
+	CROSSFADE_DEEP=1 $(GO) test -timeout 60m -v ./internal/lab/model
 
 SEEDS ?= 2000
 sim: ## simulated migrations, one a seed (SEEDS=2000), and every step interrupted
-	$(GO) test -timeout 60m ./internal/sim -seeds=$(SEEDS)
+	$(GO) test -timeout 60m ./internal/lab/sim -seeds=$(SEEDS)
 
 replay: ## a simulated migration exactly as it was, with its story (SEED=1 REPLAYFLAGS="--schedule=1 --requests", --help)
-	$(GO) run ./internal/sim/replay --seed=$(SEED) $(REPLAYFLAGS)
+	$(GO) run ./internal/lab/sim/replay --seed=$(SEED) $(REPLAYFLAGS)
 
 TORTURE ?= 10m
 torture: setup ## real processes on real services, killed, frozen and cut off for 10 minutes (TORTURE=10m SEED=n)
-	CROSSFADE_SERVICES=1 CROSSFADE_TORTURE=$(TORTURE) CROSSFADE_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -run TestTorture -v ./internal/e2e
+	CROSSFADE_SERVICES=1 CROSSFADE_TORTURE=$(TORTURE) CROSSFADE_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -run TestTorture -v ./internal/lab/e2e
 
 scale: ## the apply workers against DynamoDB's quotas, in fake time: the figures of docs/SCALE.md; some minutes
-	CROSSFADE_SCALE=1 $(GO) test -count=1 -timeout 60m -run TestFigures -v ./internal/scale
+	CROSSFADE_SCALE=1 $(GO) test -count=1 -timeout 60m -run TestFigures -v ./internal/lab/scale
 
 mutants: ## damage the program in many places, and require that simulated migrations notice; some minutes
-	$(GO) run ./internal/sim/mutants
+	$(GO) run ./internal/lab/sim/mutants
 
 bench: ## pairs with bare loops of the SDK and of kafka-go; ratios (BENCHFLAGS="--format=markdown --pair=capture")
-	$(GO) run ./internal/bench pairs $(BENCHFLAGS)
+	$(GO) run ./internal/lab/bench pairs $(BENCHFLAGS)
 
 ITEMS   ?= 2000000
 BACKLOG ?= 10000000
 large: build ## memory of the workers: tables of up to ITEMS rows, backlogs of up to BACKLOG; samples and plots into docs/memory
-	@for n in 250000 500000 1000000 $(ITEMS); do $(GO) run ./internal/large migrate --items $$n || exit 1; done
-	@for n in 1000000 $(BACKLOG); do $(GO) run ./internal/large backlog --items $$n || exit 1; done
+	@for n in 250000 500000 1000000 $(ITEMS); do $(GO) run ./internal/lab/large migrate --items $$n || exit 1; done
+	@for n in 1000000 $(BACKLOG); do $(GO) run ./internal/lab/large backlog --items $$n || exit 1; done
 	cd tools/plot && $(GO) run . ../../docs/memory
 
 bench-more: ## several workers, latency by stage, a hot key
-	$(GO) run ./internal/bench scale
-	$(GO) run ./internal/bench latency
-	$(GO) run ./internal/bench hot-key
+	$(GO) run ./internal/lab/bench scale
+	$(GO) run ./internal/lab/bench latency
+	$(GO) run ./internal/lab/bench hot-key
 
 bench-local: services-fetch ## a snapshot end to end on DynamoDB Local, against a bare loop without Kafka
-	CROSSFADE_SERVICES=1 CROSSFADE_BENCH=1 $(GO) test -count=1 -timeout 20m -run TestLocal -v ./internal/bench
+	CROSSFADE_SERVICES=1 CROSSFADE_BENCH=1 $(GO) test -count=1 -timeout 20m -run TestLocal -v ./internal/lab/bench
 
 bench-compare: ## BASE=rev: the workers of two revisions, with benchstat (COUNT=10)
 	@GO="$(GO)" COUNT="$(COUNT)" BENCHFLAGS="$(BENCHFLAGS)" scripts/bench-compare "$(BASE)"
 
 bench-flames: ## the flame graphs of docs/PERFORMANCE.md
-	$(GO) run ./internal/bench pairs --ours --rounds=1 --rows=400000 --flames=docs/flames
+	$(GO) run ./internal/lab/bench pairs --ours --rounds=1 --rows=400000 --flames=docs/flames
 
 .PHONY: help build demo unit test setup services-fetch services services-down python kcat check cross fuzz differential bench bench-more bench-local \
 	bench-compare bench-flames model sim scale replay mutants torture large

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crossfadedb/crossfade/internal/services"
+	"github.com/crossfadedb/crossfade/internal/lab/services"
 )
 
 // DynamoDB Local answers every check of create, and nothing of it changes the table.

@@ -18,7 +18,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/events/eventstest"
 	"github.com/crossfadedb/crossfade/internal/fault"
-	"github.com/crossfadedb/crossfade/internal/services"
+	"github.com/crossfadedb/crossfade/internal/lab/services"
 )
 
 // within requires that part is a run of whole's own bytes.

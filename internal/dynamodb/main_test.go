@@ -14,7 +14,7 @@ import (
 
 	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
-	"github.com/crossfadedb/crossfade/internal/services"
+	"github.com/crossfadedb/crossfade/internal/lab/services"
 )
 
 func TestMain(m *testing.M) {

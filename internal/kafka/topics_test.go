@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crossfadedb/crossfade/internal/services"
+	"github.com/crossfadedb/crossfade/internal/lab/services"
 )
 
 // What an embedded broker says of topics, their ids and their settings Apache Kafka says too, and a topic that is made again

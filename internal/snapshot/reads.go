@@ -21,7 +21,7 @@ const (
 	fullPage   = 256 // units of 1 MB, strongly consistent
 	lookupCost = 1   // units of a small item
 	// Calls are few and large. So each says more than the write of a row does, and the rate is raised by small steps only:
-	// what the table has saved hides its quota for a while. The figures are those of a simulated table (internal/scale).
+	// what the table has saved hides its quota for a while. The figures are those of a simulated table (internal/lab/scale).
 	pageAnswers = 4
 	readRaise   = 0.05
 	// A call that cost less than was expected gives units back: whoever waits for them looks again after this.

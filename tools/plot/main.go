@@ -1,4 +1,4 @@
-// Plot draws what internal/large has sampled: for every file of samples the memory of each worker against time, and
+// Plot draws what internal/lab/large has sampled: for every file of samples the memory of each worker against time, and
 // the most that each kind of worker needed against the size of the table.
 //
 //	go run . ../../docs/memory

@@ -21,7 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
-	"github.com/crossfadedb/crossfade/internal/services"
+	"github.com/crossfadedb/crossfade/internal/lab/services"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(suite{m}) }

@@ -10,9 +10,9 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/crossfadedb/crossfade/internal/bench/stub"
 	"github.com/crossfadedb/crossfade/internal/capture"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/lab/bench/stub"
 )
 
 // poll is how long both sides wait after a page without records.

@@ -31,7 +31,7 @@ type city struct {
 // readCities reads the first n cities, all of them if n is 0.
 func readCities(t *testing.T, n int) *cities {
 	t.Helper()
-	f, err := os.Open("../../testdata/cities.jsonl.gz")
+	f, err := os.Open("../../../testdata/cities.jsonl.gz")
 	require.NoError(t, err)
 	defer f.Close()
 	unzipped, err := gzip.NewReader(f)

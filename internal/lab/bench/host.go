@@ -11,8 +11,8 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/crossfadedb/crossfade/internal/bench/stub"
 	"github.com/crossfadedb/crossfade/internal/embedded/broker"
+	"github.com/crossfadedb/crossfade/internal/lab/bench/stub"
 )
 
 // host is the command of the process that has the endpoint and the broker: beside the workers their garbage

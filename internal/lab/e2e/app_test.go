@@ -69,7 +69,7 @@ func startDual(t *testing.T, w *world) *dual {
 	topic := kafka.TopicsOf(w.config.Name).Live
 	kcat := exec.Command("kcat", "-E", "-P", "-b", w.brokers, "-t", topic, "-K", "\t", "-Z",
 		"-X", "topic.partitioner=murmur2_random", "-X", "enable.idempotence=true")
-	root, err := filepath.Abs("../..")
+	root, err := filepath.Abs("../../..")
 	require.NoError(t, err)
 	python := exec.Command("python3", filepath.Join(root, "docs/examples/publish.py"), w.brokers, topic)
 	python.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(root, ".services/python"))
@@ -174,7 +174,7 @@ func TestApp(t *testing.T) {
 // documented runs the kcat command of docs/WIRE.md as it is written there, but for the address and the topic.
 func documented(t *testing.T, w *world) {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/WIRE.md")
+	page, err := os.ReadFile("../../../docs/WIRE.md")
 	require.NoError(t, err)
 	var script strings.Builder
 	for line := range strings.Lines(string(page)) {

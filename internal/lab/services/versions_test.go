@@ -11,14 +11,14 @@ import (
 
 // The two ways to the services bring the same versions, and the containers listen where the documentation says.
 func TestComposeIsInStep(t *testing.T) {
-	script, err := os.ReadFile("../../scripts/services")
+	script, err := os.ReadFile("../../../scripts/services")
 	require.NoError(t, err)
 	version := func(name string) string {
 		m := regexp.MustCompile(name + `_version=(\S+)`).FindSubmatch(script)
 		require.NotNil(t, m)
 		return string(m[1])
 	}
-	text, err := os.ReadFile("../../docker-compose.yml")
+	text, err := os.ReadFile("../../../docker-compose.yml")
 	require.NoError(t, err)
 	var compose struct {
 		Services map[string]struct {
@@ -34,6 +34,6 @@ func TestComposeIsInStep(t *testing.T) {
 	require.Equal(t, []string{"127.0.0.1:8000:8000"}, compose.Services["dynamodb"].Ports)
 	for _, worker := range []string{"snapshot", "streamer", "crossfade"} {
 		require.Equal(t, "/usr/local/bin/"+worker, compose.Services[worker].Entrypoint[0])
-		require.DirExists(t, "../../cmd/"+worker)
+		require.DirExists(t, "../../../cmd/"+worker)
 	}
 }

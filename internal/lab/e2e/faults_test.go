@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crossfadedb/crossfade/internal/demo"
-	"github.com/crossfadedb/crossfade/internal/services"
+	"github.com/crossfadedb/crossfade/internal/lab/services"
 )
 
 // rack is a world whose workers reach both services through proxies.

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/crossfadedb/crossfade/internal/bench/stub"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/lab/bench/stub"
 )
 
 // schema is the key of the tables: a few hundred countries, so that neither segments nor shards are even.

@@ -14,10 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/crossfadedb/crossfade/internal/bench/stub"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/kafka"
+	"github.com/crossfadedb/crossfade/internal/lab/bench/stub"
 )
 
 // What both sides of every pair have.

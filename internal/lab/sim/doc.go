@@ -6,7 +6,7 @@
 //	make sim SEEDS=1000                                      many seeds
 //	make replay SEED=17                                      one seed with its story, the same each time
 //	make replay SEED=17 REPLAYFLAGS=--schedules=100          one plan in 100 orders of goroutines, each of them repeatable
-//	go test ./internal/sim -run 'TestSeed$' -seed=17 -v      one seed natively, with its story
+//	go test ./internal/lab/sim -run 'TestSeed$' -seed=17 -v      one seed natively, with its story
 //	make mutants                                             the program damaged, and what the simulation says to it
 //
 // The plan of a seed is always the same. Natively the order in which goroutines run at one moment of the fake time is not, so

@@ -23,8 +23,8 @@ import (
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/kafka"
+	"github.com/crossfadedb/crossfade/internal/lab/services"
 	"github.com/crossfadedb/crossfade/internal/migration"
-	"github.com/crossfadedb/crossfade/internal/services"
 )
 
 // bin is where the binaries are.
@@ -54,7 +54,7 @@ func (s suite) Run() int {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
-	build := exec.Command("go", "build", "-o", bin+"/", "../../cmd/...")
+	build := exec.Command("go", "build", "-o", bin+"/", "../../../cmd/...")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		panic(err)

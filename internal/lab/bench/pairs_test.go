@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-const cityFile = "../../testdata/cities.jsonl.gz"
+const cityFile = "../../../testdata/cities.jsonl.gz"
 
 // Each run counts what arrived, so that one round of few rows says that every side does its work.
 func TestCommandsRun(t *testing.T) {

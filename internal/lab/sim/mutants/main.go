@@ -100,7 +100,7 @@ func (c *command) try(ctx context.Context, dir string, m mutant) (seed, words st
 		return "", "", err
 	}
 	binary := filepath.Join(dir, "sim.test")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlay, "-o", binary, "./internal/sim") //nolint:gosec // our own
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlay, "-o", binary, "./internal/lab/sim") //nolint:gosec // our own
 	build.Dir = c.Root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", "", fmt.Errorf("%w: %s", err, out)
@@ -108,7 +108,7 @@ func (c *command) try(ctx context.Context, dir string, m mutant) (seed, words st
 	for first := c.First; first < c.First+c.Seeds; first += c.Batch {
 		play := exec.CommandContext(ctx, binary, "-test.run", "TestSeeds$", "-test.timeout", "10m", //nolint:gosec // our own
 			fmt.Sprint("-first=", first), fmt.Sprint("-seeds=", c.Batch))
-		play.Dir = filepath.Join(c.Root, "internal", "sim")
+		play.Dir = filepath.Join(c.Root, "internal", "lab", "sim")
 		out, err := play.CombinedOutput()
 		if err == nil {
 			continue

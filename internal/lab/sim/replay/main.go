@@ -1,12 +1,12 @@
 // Replay plays a seed of the simulation exactly: the same command tells the same story, request by request, each time
 // and on every machine. The natively built test cannot do that, for the order in which goroutines run differs.
 //
-//	go run ./internal/sim/replay --seed=17                    a seed and its story
-//	go run ./internal/sim/replay --seed=17 --schedules=100    the same plan in 100 orders of goroutines
-//	go run ./internal/sim/replay --seeds=1000                 many seeds; each that fails is named with its command
-//	go run ./internal/sim/replay --seeds=20 --times=3         the proof: each is played three times, byte for byte the same
+//	go run ./internal/lab/sim/replay --seed=17                    a seed and its story
+//	go run ./internal/lab/sim/replay --seed=17 --schedules=100    the same plan in 100 orders of goroutines
+//	go run ./internal/lab/sim/replay --seeds=1000                 many seeds; each that fails is named with its command
+//	go run ./internal/lab/sim/replay --seeds=20 --times=3         the proof: each is played three times, byte for byte the same
 //
-// The test of internal/sim is compiled to WebAssembly, where a Go program has one thread and is never interrupted, and
+// The test of internal/lab/sim is compiled to WebAssembly, where a Go program has one thread and is never interrupted, and
 // whatever it asks of its host (random numbers, from which the runtime chooses the order of maps, of select and of timers
 // of one moment; clocks; a wait) is answered from the seed and the schedule alone. See host.
 //

@@ -63,7 +63,7 @@ func build(ctx context.Context, root, file string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-trimpath", "-o", file, "./internal/sim")
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-trimpath", "-o", file, "./internal/lab/sim")
 	cmd.Dir, cmd.Env, cmd.Stderr = root, append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm"), os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("build the simulation: %w", err)

@@ -15,7 +15,7 @@ func TestEveryMutantIsOfThisSource(t *testing.T) {
 		all = append(all, u.mutant)
 	}
 	for _, m := range all {
-		source, err := os.ReadFile("../../../" + m.file)
+		source, err := os.ReadFile("../../../../" + m.file)
 		if err != nil {
 			t.Error(err)
 			continue

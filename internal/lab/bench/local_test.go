@@ -16,7 +16,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/demo"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/embedded/broker"
-	"github.com/crossfadedb/crossfade/internal/services"
+	"github.com/crossfadedb/crossfade/internal/lab/services"
 	"github.com/crossfadedb/crossfade/internal/snapshot"
 )
 
@@ -28,7 +28,7 @@ func TestLocal(t *testing.T) {
 		t.Skip("make bench-local measures on DynamoDB Local")
 	}
 	require.NoError(t, demo.UseNoAccount())
-	rows, err := readCities("../../testdata/cities.jsonl.gz", number(t, "CROSSFADE_BENCH_ROWS", 8000))
+	rows, err := readCities("../../../testdata/cities.jsonl.gz", number(t, "CROSSFADE_BENCH_ROWS", 8000))
 	require.NoError(t, err)
 	rounds := number(t, "CROSSFADE_BENCH_ROUNDS", 5)
 	var counted []round

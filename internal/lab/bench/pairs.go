@@ -14,7 +14,7 @@ import (
 	"runtime/pprof"
 	"time"
 
-	"github.com/crossfadedb/crossfade/internal/bench/flame"
+	"github.com/crossfadedb/crossfade/internal/lab/bench/flame"
 )
 
 // side is one of the two ways; a call is one run. It returns what the run cost, without what it needed before and

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/crossfadedb/crossfade/internal/bench/stub"
+	"github.com/crossfadedb/crossfade/internal/lab/bench/stub"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -13,7 +13,7 @@ func TestSameStory(t *testing.T) {
 	if os.Getenv("CROSSFADE_REPLAY") == "" {
 		t.Skip("CROSSFADE_REPLAY=1 compiles the simulation to WebAssembly; some minutes")
 	}
-	h, err := newHost(t.Context(), "../../..")
+	h, err := newHost(t.Context(), "../../../..")
 	require.NoError(t, err)
 	tell := func(seed, schedule uint64) string {
 		text := &bytes.Buffer{}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/pprof/profile"
 	"github.com/stretchr/testify/require"
 
-	"github.com/crossfadedb/crossfade/internal/bench/flame"
+	"github.com/crossfadedb/crossfade/internal/lab/bench/flame"
 )
 
 // stacks is a profile of such stacks, the innermost function first, each with its weight.
