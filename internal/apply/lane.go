@@ -123,6 +123,3 @@ func (w *way) pop(live bool) *lane {
 }
 
 func (w *way) empty() bool { return w.live.peek() == nil && w.snapshot.peek() == nil }
-
-// unitsOf is what writing n bytes costs, in write units of 1 KB.
-func unitsOf(n int) float64 { return float64(max(1, (n+1023)/1024)) }

@@ -190,7 +190,7 @@ func (ls *lanes) pop(now time.Time) (l *lane, hot bool) {
 }
 
 func (ls *lanes) hold(l *lane, hot bool, now time.Time) holding {
-	ls.pace.Spend(unitsOf(len(l.top().record.Value)))
+	ls.pace.Spend(pace.WriteUnits(len(l.top().record.Value)))
 	l.held = true
 	return holding{l, l.top(), hot, now}
 }

@@ -12,12 +12,6 @@ import (
 	"github.com/crossfadedb/crossfade/internal/events"
 )
 
-func TestUnitsOf(t *testing.T) {
-	for bytes, want := range map[int]float64{0: 1, 1: 1, 1023: 1, 1024: 1, 1025: 2, 409_600: 400} {
-		require.InDelta(t, want, unitsOf(bytes), 0)
-	}
-}
-
 func jobOf(name string, v events.Version) *job {
 	return &job{event: events.Event{Key: keyOf(name), Version: v}}
 }

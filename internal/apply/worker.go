@@ -183,13 +183,10 @@ func (r *run) fetch(ctx context.Context, p *partition) error {
 	}
 }
 
-func (r *run) fetchOnce(ctx context.Context, p *partition, offset int64) (batch Batch, err error) {
-	notify := func(err error, wait time.Duration) { fault.Retrying(r.Logger, "fetch "+p.id.String(), err, wait) }
-	err = fault.Do(ctx, notify, func(ctx context.Context) error {
-		batch, err = r.Log.Fetch(ctx, p.id, offset, int(r.fetchBytes))
-		return err
+func (r *run) fetchOnce(ctx context.Context, p *partition, offset int64) (Batch, error) {
+	return fault.Get(ctx, fault.Retrying(r.Logger, "fetch "+p.id.String()), func(ctx context.Context) (Batch, error) {
+		return r.Log.Fetch(ctx, p.id, offset, int(r.fetchBytes))
 	})
-	return batch, err
 }
 
 // sayEvery is how often a partition that has stopped says so.
@@ -285,7 +282,7 @@ func (r *run) commitAll(ctx context.Context, commit Commit) error {
 		switch {
 		case err == nil, ctx.Err() != nil:
 		case fault.Of(err) == fault.Retry && !errors.Is(err, ErrFenced):
-			fault.Retrying(r.Logger, "commit", err, r.CommitEvery)
+			fault.Retrying(r.Logger, "commit")(err, r.CommitEvery)
 		default:
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/pace"
 )
 
 // deadLetterTimeout bounds one attempt to write to the dlq.
@@ -56,7 +57,7 @@ func (r *run) call(ctx context.Context, held []holding) error {
 func told(held []holding, results []Result) answer {
 	a := answer{rows: len(held)}
 	for i, result := range results {
-		units := unitsOf(len(held[i].job.record.Value))
+		units := pace.WriteUnits(len(held[i].job.record.Value))
 		if result.Err != nil {
 			throttle := fault.ThrottleOf(result.Err)
 			a.throttled[throttle]++

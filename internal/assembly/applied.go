@@ -3,7 +3,6 @@ package assembly
 import (
 	"context"
 	"iter"
-	"time"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
@@ -80,13 +79,12 @@ type appliers struct {
 // them, and whoever watches the group's lag sees it. An error that the group has moved on is ErrFenced.
 func (w *appliers) start(ctx context.Context, a kafka.Assignment) (map[events.TopicPartition]apply.Progress, int, error) {
 	w.facts.Renew() // another owner may be about to clear what was written during an earlier assignment
-	var committed map[events.TopicPartition]apply.Progress
-	err := fault.Do(ctx, w.retrying("read what is applied"), func(ctx context.Context) (err error) {
-		if err = w.facts.Refresh(ctx); err != nil {
-			return err
+	reading := fault.Retrying(w.Logger, "read what is applied")
+	committed, err := fault.Get(ctx, reading, func(ctx context.Context) (map[events.TopicPartition]apply.Progress, error) {
+		if err := w.facts.Refresh(ctx); err != nil {
+			return nil, err
 		}
-		committed, err = w.Kafka.Progress(ctx, w.Config.Name, w.Topics.Snapshot, w.Topics.Live)
-		return err
+		return w.Kafka.Progress(ctx, w.Config.Name, w.Topics.Snapshot, w.Topics.Live)
 	})
 	if err != nil {
 		return nil, 0, err
@@ -100,13 +98,13 @@ func (w *appliers) start(ctx context.Context, a kafka.Assignment) (map[events.To
 	}
 	if len(moved) > 0 {
 		commit := w.worker.commit(a)
-		err := fault.Do(ctx, w.retrying("set the group's offsets right"), func(ctx context.Context) error { return commit(ctx, moved) })
+		err := fault.Do(ctx, fault.Retrying(w.Logger, "set the group's offsets right"), func(ctx context.Context) error { return commit(ctx, moved) })
 		if err != nil {
 			return nil, 0, err
 		}
 	}
 	// A fact that came late is as good as one that came in time.
-	if err := fault.Do(ctx, w.retrying("read what is applied"), w.facts.Refresh); err != nil {
+	if err := fault.Do(ctx, reading, w.facts.Refresh); err != nil {
 		return nil, 0, err
 	}
 	done = applied(w.facts, w.state.Epoch)
@@ -132,10 +130,6 @@ func assigned(a kafka.Assignment) iter.Seq[events.TopicPartition] {
 			}
 		}
 	}
-}
-
-func (w *appliers) retrying(what string) func(error, time.Duration) {
-	return func(err error, wait time.Duration) { fault.Retrying(w.Logger, what, err, wait) }
 }
 
 // sayMoved says that the group's offset is not what is recorded as applied. A little ahead of it is what a crash between
@@ -181,7 +175,7 @@ func (w *appliers) fact(id events.TopicPartition, at apply.Progress) checkpoint.
 // gap makes it a fact, for the status, that a partition has stopped, and why.
 func (w *appliers) gap(ctx context.Context, id events.TopicPartition, at apply.Progress) error {
 	fact := w.fact(id, at)
-	return fault.Do(ctx, w.retrying("write why "+id.String()+" has stopped"), func(ctx context.Context) error {
+	return fault.Do(ctx, fault.Retrying(w.Logger, "write why "+id.String()+" has stopped"), func(ctx context.Context) error {
 		if err := w.watch.Fresh(); err != nil {
 			return err
 		}

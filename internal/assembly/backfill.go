@@ -9,6 +9,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/snapshot"
 )
@@ -25,18 +26,18 @@ func (w *worker) snapshot(ctx context.Context) error {
 	}
 	ctx, done := context.WithCancel(ctx)
 	defer done()
-	group, ctx := errgroup.WithContext(ctx)
+	group, groupCtx := errgroup.WithContext(ctx)
 	reads := snapshot.NewReads(w.Config.Snapshot.MaxReadUnits)
 	reader := w.reader(reads)
 	group.Go(func() error {
 		defer done() // by whichever worker: there is nothing left to do
-		if err := w.closer().Run(ctx); err != nil {
+		if err := w.closer().Run(groupCtx); err != nil {
 			return err
 		}
-		return w.marked(ctx)
+		return w.marked(groupCtx)
 	})
 	group.Go(func() error {
-		return w.Kafka.Group(ctx, w.Config.Name+".snapshot", []string{w.Topics.Work}, func(ctx context.Context, a kafka.Assignment) error {
+		return w.Kafka.Group(groupCtx, w.Config.Name+".snapshot", []string{w.Topics.Work}, func(ctx context.Context, a kafka.Assignment) error {
 			mine := a.Partitions[w.Topics.Work]
 			reads.SetMost(w.Config.Snapshot.MaxReadUnits * float64(len(mine)) / float64(w.state.Created.WorkPartitions))
 			parts, ctx := errgroup.WithContext(ctx)
@@ -47,7 +48,7 @@ func (w *worker) snapshot(ctx context.Context) error {
 			return parts.Wait()
 		})
 	})
-	return ignoreCanceled(group.Wait())
+	return fault.IgnoreEnd(ctx, group.Wait())
 }
 
 func (w *worker) reader(reads *snapshot.Reads) *snapshot.Worker {

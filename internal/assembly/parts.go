@@ -111,7 +111,7 @@ func (p *Parts) patiently(ctx context.Context, op func(context.Context) error) e
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("gave up after %s", patience))
 	defer cancel()
 	// What is waited for, the connections say themselves: each request passes a fault.Dependency.
-	return fault.Do(ctx, func(err error, wait time.Duration) { fault.Retrying(p.Logger, "what a command begins with", err, wait) }, op)
+	return fault.Do(ctx, fault.Retrying(p.Logger, "what a command begins with"), op)
 }
 
 // state reads the control log; the zero State when there is none.

@@ -13,6 +13,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
@@ -128,7 +129,7 @@ func (w *worker) untilDone(ctx context.Context, roles ...role) error {
 		defer w.startShow(ctx)()
 		return group.Wait()
 	})
-	if err := all.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	if err := fault.IgnoreEnd(watching, all.Wait()); err != nil {
 		return w.explained(ctx, err)
 	}
 	return nil
@@ -143,7 +144,7 @@ func (w *worker) streamer(ctx context.Context) error {
 	if w.options.Apply {
 		group.Go(func() error { return w.apply(ctx) })
 	}
-	return ignoreCanceled(group.Wait())
+	return group.Wait()
 }
 
 func (w *worker) capture(ctx context.Context) error {
@@ -231,11 +232,4 @@ func (w *worker) deadItem(ctx context.Context, raw []byte, why *events.Invalid, 
 	record := events.Record{Value: raw, Headers: []events.Header{{Key: events.HeaderSource, Value: []byte(where)}}}
 	record.Topic, record.Partition, record.Offset = where, -1, -1
 	return w.Kafka.DeadLetter(w.Topics.DLQ)(ctx, record, why)
-}
-
-func ignoreCanceled(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
 }

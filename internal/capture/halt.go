@@ -47,7 +47,7 @@ func (r *reader) halt(ctx context.Context, err error) error {
 
 // note makes what stopped a shard a fact, for the status. Confirmed stays what it was: nothing has been confirmed.
 func (w *Worker) note(ctx context.Context, fact checkpoint.ShardFact) error {
-	return fault.Do(ctx, w.retrying("write why shard "+fact.Shard+" has stopped"), func(ctx context.Context) error { return w.write(ctx, fact) })
+	return fault.Do(ctx, fault.Retrying(w.Logger, "write why shard "+fact.Shard+" has stopped"), func(ctx context.Context) error { return w.write(ctx, fact) })
 }
 
 // maxNamed bounds the shards that are named at once: a stream that was turned off stops all of them.

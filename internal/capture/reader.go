@@ -93,11 +93,11 @@ func (r *reader) ended(ctx context.Context, err error) error {
 }
 
 // iterator asks for the place that the fact names, and for no other.
-func (r *reader) iterator(ctx context.Context) (iterator string, err error) {
+func (r *reader) iterator(ctx context.Context) (string, error) {
 	from := From{After: r.fact.Position, At: r.fact.Start, Oldest: r.seenEmpty()}
-	err = fault.Do(ctx, r.retrying("get an iterator of shard "+r.fact.Shard), func(ctx context.Context) error {
-		iterator, err = r.Stream.Iterator(ctx, r.fact.Shard, from)
-		return decided(err)
+	iterator, err := fault.Get(ctx, fault.Retrying(r.Logger, "get an iterator of shard "+r.fact.Shard), func(ctx context.Context) (string, error) {
+		iterator, err := r.Stream.Iterator(ctx, r.fact.Shard, from)
+		return iterator, decided(err)
 	})
 	return iterator, r.lost(ctx, err)
 }
@@ -123,7 +123,7 @@ func (r *reader) lost(ctx context.Context, err error) error {
 	if !errors.Is(err, ErrTrimmed) && !errors.Is(err, ErrNoShard) {
 		return err
 	}
-	if err := fault.Do(ctx, r.retrying("read facts"), r.Facts.Refresh); err != nil {
+	if err := fault.Do(ctx, fault.Retrying(r.Logger, "read facts"), r.Facts.Refresh); err != nil {
 		return err
 	}
 	if best := r.furthest(); best.Done || best.Position > r.fact.Position {
@@ -134,10 +134,10 @@ func (r *reader) lost(ctx context.Context, err error) error {
 
 // records reads one page; began is when the call did.
 func (r *reader) records(ctx context.Context, iterator string) (page Page, began time.Time, err error) {
-	err = fault.Do(ctx, r.retrying("read shard "+r.fact.Shard), func(ctx context.Context) error {
+	page, err = fault.Get(ctx, fault.Retrying(r.Logger, "read shard "+r.fact.Shard), func(ctx context.Context) (Page, error) {
 		began = time.Now()
-		page, err = r.Stream.Records(ctx, iterator)
-		return decided(err)
+		page, err := r.Stream.Records(ctx, iterator)
+		return page, decided(err)
 	})
 	return page, began, err
 }
@@ -150,7 +150,7 @@ func (r *reader) publish(ctx context.Context, changes []Change) error {
 	records := make([]events.Record, 0, len(changes))
 	for _, c := range changes {
 		if c.Bad != nil {
-			err := fault.Do(ctx, r.retrying("write to the dlq"), func(ctx context.Context) error {
+			err := fault.Do(ctx, fault.Retrying(r.Logger, "write to the dlq"), func(ctx context.Context) error {
 				return r.DeadLetter(ctx, c.Raw, c.Bad, r.fact.Shard)
 			})
 			if err != nil {
@@ -163,7 +163,7 @@ func (r *reader) publish(ctx context.Context, changes []Change) error {
 			Item: events.Item{Raw: c.Item}, Time: c.Time, Source: r.fact.Shard,
 		}))
 	}
-	err := fault.Do(ctx, r.retrying("publish"), func(ctx context.Context) error {
+	err := fault.Do(ctx, fault.Retrying(r.Logger, "publish"), func(ctx context.Context) error {
 		err := r.attempt(ctx, records)
 		records = events.Rest(records, err)
 		return err
@@ -247,7 +247,7 @@ func earlier(a, b time.Time) time.Time {
 // from then on the children may have had changes, and whoever asks since when nobody has read them must find it here.
 func (r *reader) done(ctx context.Context) error {
 	r.fact.Done, r.fact.Stopped = true, ""
-	return fault.Do(ctx, r.retrying("write that shard "+r.fact.Shard+" is done"), func(ctx context.Context) error {
+	return fault.Do(ctx, fault.Retrying(r.Logger, "write that shard "+r.fact.Shard+" is done"), func(ctx context.Context) error {
 		return r.write(ctx, r.fact)
 	})
 }

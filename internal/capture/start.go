@@ -18,11 +18,7 @@ const startAtOnce = 16
 // that are closed already as such, so that a parent that is missing later is known to be a gap. Facts that exist stay
 // as they are. It returns how many open shards have a start. The facts must have been refreshed.
 func Start(ctx context.Context, stream Stream, facts *checkpoint.Facts, generation uint32) (open int, err error) {
-	var shards []Shard
-	err = fault.Do(ctx, nil, func(ctx context.Context) error {
-		shards, err = stream.Shards(ctx)
-		return err
-	})
+	shards, err := fault.Get(ctx, nil, stream.Shards)
 	if err != nil {
 		return 0, err
 	}

@@ -3,7 +3,6 @@ package capture
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -58,7 +57,7 @@ func New(c Config) *Worker {
 func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) error {
 	w.Facts.Renew()
 	group, groupCtx := errgroup.WithContext(ctx)
-	pen := checkpoint.NewPen(w.write, w.retrying("write facts"))
+	pen := checkpoint.NewPen(w.write, fault.Retrying(w.Logger, "write facts"))
 	group.Go(func() error { return pen.Run(groupCtx) })
 	group.Go(func() error {
 		owned := func(shard string) bool {
@@ -66,11 +65,7 @@ func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) 
 		}
 		return w.lineage(groupCtx, owned, pen)
 	})
-	err := group.Wait()
-	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
-		return nil
-	}
-	return err
+	return fault.IgnoreEnd(ctx, group.Wait())
 }
 
 // lineage starts readers as the stream and the facts allow, until ctx ends.
@@ -124,14 +119,12 @@ func firstError(ctx context.Context, readers *errgroup.Group, err error) error {
 // look is one lineage pass over the shards that are owned: which may be read, and which have stopped. One that has
 // stopped for a reason that may pass is among both. A gap is a durable fact before look returns it.
 func (w *Worker) look(ctx context.Context, owned func(string) bool) (ready, stopped []checkpoint.ShardFact, err error) {
-	var shards []Shard
-	err = fault.Do(ctx, w.retrying("list shards"), func(ctx context.Context) (err error) {
+	shards, err := fault.Get(ctx, fault.Retrying(w.Logger, "list shards"), func(ctx context.Context) ([]Shard, error) {
 		// The facts first: a fact that is missing in them is then no older than the list.
-		if err = w.Facts.Refresh(ctx); err != nil {
-			return err
+		if err := w.Facts.Refresh(ctx); err != nil {
+			return nil, err
 		}
-		shards, err = w.Stream.Shards(ctx)
-		return err
+		return w.Stream.Shards(ctx)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -162,10 +155,4 @@ func (w *Worker) write(ctx context.Context, facts ...checkpoint.ShardFact) error
 		return err
 	}
 	return w.Facts.WriteShards(ctx, facts...)
-}
-
-func (w *Worker) retrying(what string) func(error, time.Duration) {
-	return func(err error, wait time.Duration) {
-		fault.Retrying(w.Logger, what, err, wait)
-	}
 }

@@ -210,10 +210,6 @@ func (r *run) until(ctx context.Context, what string, reached func(*assembly.Sta
 	}
 }
 
-func (r *run) status(ctx context.Context) (status *assembly.Status, err error) {
-	err = fault.Do(ctx, nil, func(ctx context.Context) error {
-		status, err = r.parts.Status(ctx)
-		return err
-	})
-	return status, err
+func (r *run) status(ctx context.Context) (*assembly.Status, error) {
+	return fault.Get(ctx, nil, r.parts.Status)
 }

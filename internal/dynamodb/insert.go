@@ -12,6 +12,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/pace"
 )
 
 // maxStatement is the most characters of a statement.
@@ -178,7 +179,7 @@ var codes = map[string]string{
 // inserted is the result of one statement. HTTP 200 says nothing about it.
 func (t *Target) inserted(a statementAnswer, row events.Event) apply.Result {
 	if a.Error == nil {
-		return apply.Result{Outcome: apply.Applied, Units: unitsOf(len(row.Item.Raw))}
+		return apply.Result{Outcome: apply.Applied, Units: pace.WriteUnits(len(row.Item.Raw))}
 	}
 	if a.Error.Code == "DuplicateItem" {
 		return apply.Result{Outcome: t.refused(a.Error.Item, row.Version)}

@@ -193,6 +193,3 @@ func consumedByPut(answer []byte) float64 {
 	}
 	return units
 }
-
-// unitsOf is what a write of so many bytes costs, where the database does not say.
-func unitsOf(size int) float64 { return float64(max(1, (size+1023)/1024)) }

@@ -111,33 +111,50 @@ func Backoff() *backoff.ExponentialBackOff {
 	)
 }
 
-// Retrying is one line, at the level of details, about something that is tried again after a wait: that it is tried for long
-// says the Dependency that does not answer. Where nothing is tried any more, wait is 0, and it is a warning.
-func Retrying(logger *slog.Logger, what string, err error, wait time.Duration) {
-	if wait == 0 {
-		logger.Warn("given up", "what", what, "error", err)
-		return
+// Notify hears of each failure that is tried again, and how long that waits. A wait of 0 says that it is given up.
+type Notify func(err error, wait time.Duration)
+
+// Retrying returns a Notify that writes a line, at the level of details, about what is tried again: that it is tried for
+// long says the Dependency that does not answer. That it is given up is a warning.
+func Retrying(logger *slog.Logger, what string) Notify {
+	return func(err error, wait time.Duration) {
+		if wait == 0 {
+			logger.Warn("given up", "what", what, "error", err)
+			return
+		}
+		logger.Debug("will be tried again", "what", what, "wait", wait, "error", err)
 	}
-	logger.Debug("will be tried again", "what", what, "wait", wait, "error", err)
 }
 
 // Do calls op until it succeeds, fails with a class other than Retry, or ctx ends; then it returns the
-// last error joined with ctx's cause. notify, if not nil, hears of each failure that is tried again.
-func Do(ctx context.Context, notify func(err error, wait time.Duration), op func(context.Context) error) error {
+// last error joined with ctx's cause. notify may be nil.
+func Do(ctx context.Context, notify Notify, op func(context.Context) error) error {
+	_, err := Get(ctx, notify, func(ctx context.Context) (struct{}, error) { return struct{}{}, op(ctx) })
+	return err
+}
+
+// Get is Do for an operation that has a result: that of the attempt that succeeded, or the last one's beside the error.
+func Get[T any](ctx context.Context, notify Notify, op func(context.Context) (T, error)) (T, error) {
 	var last error
-	attempt := func() error {
-		last = op(ctx)
+	attempt := func() (result T, err error) {
+		result, last = op(ctx)
 		if last != nil && Of(last) != Retry {
-			return backoff.Permanent(last)
+			return result, backoff.Permanent(last)
 		}
-		return last
+		return result, last
 	}
-	if notify == nil {
-		notify = func(error, time.Duration) {}
-	}
-	err := backoff.RetryNotify(attempt, backoff.WithContext(Backoff(), ctx), notify)
+	result, err := backoff.RetryNotifyWithData(attempt, backoff.WithContext(Backoff(), ctx), backoff.Notify(notify))
 	if err != nil && ctx.Err() != nil {
-		return errors.Join(context.Cause(ctx), last)
+		return result, errors.Join(context.Cause(ctx), last)
+	}
+	return result, err
+}
+
+// IgnoreEnd returns nil if err only says that ctx has ended, which whoever ended it did not mean as a failure; else err.
+// ctx must not be that of an errgroup: the cause of its end is the failure itself.
+func IgnoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
+		return nil
 	}
 	return err
 }

@@ -156,3 +156,55 @@ func TestDoEndedContext(t *testing.T) {
 		require.NoError(t, Do(ctx, nil, func(context.Context) error { return nil }), "what has succeeded has succeeded")
 	})
 }
+
+func TestGetReturnsTheLastResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		got, err := Get(t.Context(), nil, func(context.Context) (int, error) {
+			calls++
+			if calls < 3 {
+				return calls, &Error{Class: Retry, What: "read"}
+			}
+			return calls, nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, 3, got)
+
+		broken := &Error{Class: Fatal, What: "read"}
+		got, err = Get(t.Context(), nil, func(context.Context) (int, error) { return 7, broken })
+		require.ErrorIs(t, err, broken)
+		require.Equal(t, 7, got, "what an operation returns beside its error is not lost")
+	})
+}
+
+func TestIgnoreEnd(t *testing.T) {
+	told, broken := errors.New("told to end"), errors.New("broken")
+	ended, end := context.WithCancelCause(t.Context())
+	end(told)
+	late, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	for name, test := range map[string]struct {
+		ctx     context.Context
+		err     error
+		ignored bool
+	}{
+		"no error":                           {ended, nil, true},
+		"canceled, and it has ended":         {ended, fmt.Errorf("fetch: %w", context.Canceled), true},
+		"its cause":                          {ended, fmt.Errorf("fetch: %w", told), true},
+		"a failure beside its end":           {ended, broken, false},
+		"canceled, and it has not ended":     {t.Context(), context.Canceled, false},
+		"a deadline of its own":              {late, context.DeadlineExceeded, true},
+		"another's deadline beside its end":  {ended, context.DeadlineExceeded, false},
+		"a failure, and it has not ended":    {t.Context(), broken, false},
+		"another's deadline, without an end": {t.Context(), context.DeadlineExceeded, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := IgnoreEnd(test.ctx, test.err)
+			if test.ignored {
+				require.NoError(t, got)
+			} else {
+				require.ErrorIs(t, got, test.err)
+			}
+		})
+	}
+}

@@ -39,7 +39,7 @@ func (c *Closer) Run(ctx context.Context) error {
 		case errors.Is(err, checkpoint.ErrLost):
 			// Somebody changed the migration first: perhaps by closing it. Look again.
 		case fault.Of(err) == fault.Retry:
-			fault.Retrying(c.Logger, "close the snapshot", err, closeEvery)
+			fault.Retrying(c.Logger, "close the snapshot")(err, closeEvery)
 		case err != nil:
 			return err
 		}

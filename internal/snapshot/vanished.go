@@ -133,20 +133,20 @@ func (s *Search) Run(ctx context.Context) error {
 	s.Segments, s.AtOnce = cmp.Or(s.Segments, 64), cmp.Or(s.AtOnce, 8)
 	s.Reads, s.Logger = cmp.Or(s.Reads, NewReads(0)), cmp.Or(s.Logger, slog.New(slog.DiscardHandler))
 	if marked, err := s.await(ctx); err != nil || marked {
-		return ignoreEnd(ctx, err)
+		return fault.IgnoreEnd(ctx, err)
 	}
 	s.Logger.Info("looking for rows that vanished before this generation")
 	if err := s.search(ctx); err != nil {
-		return ignoreEnd(ctx, err)
+		return fault.IgnoreEnd(ctx, err)
 	}
-	return ignoreEnd(ctx, s.record(ctx))
+	return fault.IgnoreEnd(ctx, s.record(ctx))
 }
 
 // await returns once the search may begin, or when it is not needed any more because somebody has recorded one.
 func (s *Search) await(ctx context.Context) (marked bool, err error) {
 	for {
 		var unmet string
-		err := fault.Do(ctx, s.retrying("ask whether the search may begin"), func(ctx context.Context) (err error) {
+		err := fault.Do(ctx, fault.Retrying(s.Logger, "ask whether the search may begin"), func(ctx context.Context) (err error) {
 			marked, unmet, err = s.look(ctx)
 			return err
 		})
@@ -201,10 +201,8 @@ func (s *Search) search(ctx context.Context) error {
 func (s *Search) segment(ctx context.Context, segment int) error {
 	lowest := MarkerVersion(s.Generation)
 	for after, first := []byte(nil), true; first || after != nil; first = false {
-		var page StoredPage
-		err := fault.Do(ctx, s.retrying("scan the new table"), func(ctx context.Context) (err error) {
-			page, err = s.Table.Older(ctx, lowest, segment, s.Segments, after)
-			return err
+		page, err := fault.Get(ctx, fault.Retrying(s.Logger, "scan the new table"), func(ctx context.Context) (StoredPage, error) {
+			return s.Table.Older(ctx, lowest, segment, s.Segments, after)
 		})
 		if err != nil {
 			return err
@@ -235,7 +233,7 @@ func (s *Search) judge(ctx context.Context, item Stored, version events.Version)
 		return nil
 	}
 	marker := events.Event{Key: item.Key, Op: events.Delete, Version: version, Time: time.Now()}
-	return fault.Do(ctx, s.retrying("write a marker"), func(ctx context.Context) error {
+	return fault.Do(ctx, fault.Retrying(s.Logger, "write a marker"), func(ctx context.Context) error {
 		if err := s.Watch.Fresh(); err != nil {
 			return err
 		}
@@ -248,11 +246,9 @@ func (s *Search) judge(ctx context.Context, item Stored, version events.Version)
 }
 
 func (s *Search) lookup(ctx context.Context, key events.Key) (found bool, err error) {
-	err = fault.Do(ctx, s.retrying("look a row up at the source"), func(ctx context.Context) error {
-		found, err = s.Reads.lookup(ctx, func() (bool, float64, error) { return s.Source(ctx, key) })
-		return err
+	return fault.Get(ctx, fault.Retrying(s.Logger, "look a row up at the source"), func(ctx context.Context) (bool, error) {
+		return s.Reads.lookup(ctx, func() (bool, float64, error) { return s.Source(ctx, key) })
 	})
-	return found, err
 }
 
 // record appends that the pass has ended to the migration's history.
@@ -260,7 +256,7 @@ func (s *Search) record(ctx context.Context) error {
 	entry := checkpoint.ControlEntry{Marked: &checkpoint.Marked{
 		Generation: s.Generation, Marked: s.pass.marked.Load(), Kept: s.pass.kept.Load(),
 	}}
-	return fault.Do(ctx, s.retrying("record that the rows that vanished are marked"), func(ctx context.Context) error {
+	return fault.Do(ctx, fault.Retrying(s.Logger, "record that the rows that vanished are marked"), func(ctx context.Context) error {
 		for {
 			// Somebody else may have recorded it, or begun another generation; or this process itself, whose answer was lost.
 			if marked, _, err := s.look(ctx); err != nil || marked {
@@ -275,10 +271,4 @@ func (s *Search) record(ctx context.Context) error {
 			}
 		}
 	})
-}
-
-func (s *Search) retrying(what string) func(error, time.Duration) {
-	return func(err error, wait time.Duration) {
-		fault.Retrying(s.Logger, what, err, wait)
-	}
 }

@@ -3,14 +3,12 @@ package snapshot
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -55,8 +53,8 @@ func New(c Config) *Worker {
 // waits for the end of ctx; it returns nil then, and before it only an error.
 func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) error {
 	w.Facts.Renew()
-	if err := fault.Do(ctx, w.retrying("read facts"), w.Facts.Refresh); err != nil {
-		return ignoreEnd(ctx, err)
+	if err := fault.Do(ctx, fault.Retrying(w.Logger, "read facts"), w.Facts.Refresh); err != nil {
+		return fault.IgnoreEnd(ctx, err)
 	}
 	segments := w.unfinished(partitions, workPartitions)
 	w.Logger.Info("snapshot segments assigned", "unfinished", len(segments))
@@ -64,7 +62,7 @@ func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) 
 	rand.Shuffle(len(segments), func(i, j int) { segments[i], segments[j] = segments[j], segments[i] })
 
 	group, groupCtx := errgroup.WithContext(ctx)
-	pen := checkpoint.NewPen(w.write, w.retrying("write facts"))
+	pen := checkpoint.NewPen(w.write, fault.Retrying(w.Logger, "write facts"))
 	group.Go(func() error { return pen.Run(groupCtx) })
 	group.Go(func() error {
 		readers, ctx := errgroup.WithContext(groupCtx)
@@ -83,15 +81,7 @@ func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) 
 		<-groupCtx.Done()
 		return nil
 	})
-	return ignoreEnd(ctx, group.Wait())
-}
-
-// ignoreEnd drops an error that is only the end of ctx.
-func ignoreEnd(ctx context.Context, err error) error {
-	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
-		return nil
-	}
-	return err
+	return fault.IgnoreEnd(ctx, group.Wait())
 }
 
 func (w *Worker) unfinished(partitions []int, workPartitions int) []int {
@@ -153,11 +143,9 @@ func (w *Worker) segment(ctx context.Context, segment int, pen *checkpoint.Pen[c
 }
 
 func (w *Worker) scan(ctx context.Context, segment int, after []byte) (page Page, err error) {
-	err = fault.Do(ctx, w.retrying("scan"), func(ctx context.Context) error {
-		page, err = w.Reads.scan(ctx, func() (Page, error) { return w.Source.Scan(ctx, segment, w.Segments, after) })
-		return err
+	return fault.Get(ctx, fault.Retrying(w.Logger, "scan"), func(ctx context.Context) (Page, error) {
+		return w.Reads.scan(ctx, func() (Page, error) { return w.Source.Scan(ctx, segment, w.Segments, after) })
 	})
-	return page, err
 }
 
 // publish returns once every row of the page is durable in Kafka, and every bad one in the dlq.
@@ -167,7 +155,7 @@ func (w *Worker) publish(ctx context.Context, segment int, page Page) error {
 	}
 	where := fmt.Sprintf("%d/%d", segment, w.Segments)
 	for _, bad := range page.Bad {
-		err := fault.Do(ctx, w.retrying("write to the dlq"), func(ctx context.Context) error {
+		err := fault.Do(ctx, fault.Retrying(w.Logger, "write to the dlq"), func(ctx context.Context) error {
 			return w.DeadLetter(ctx, bad.Item, bad.Err, where)
 		})
 		if err != nil {
@@ -175,7 +163,7 @@ func (w *Worker) publish(ctx context.Context, segment int, page Page) error {
 		}
 	}
 	records := w.records(page.Rows, where)
-	return fault.Do(ctx, w.retrying("publish"), func(ctx context.Context) error {
+	return fault.Do(ctx, fault.Retrying(w.Logger, "publish"), func(ctx context.Context) error {
 		err := w.Publish(ctx, records)
 		records = events.Rest(records, err)
 		return err
@@ -205,10 +193,4 @@ func (w *Worker) write(ctx context.Context, facts ...checkpoint.SegmentFact) err
 		return err
 	}
 	return w.Facts.WriteSegments(ctx, facts...)
-}
-
-func (w *Worker) retrying(what string) func(error, time.Duration) {
-	return func(err error, wait time.Duration) {
-		fault.Retrying(w.Logger, what, err, wait)
-	}
 }

@@ -47,7 +47,7 @@ func (s *Sweep) remove(ctx context.Context, markers []Marker) error {
 func (r *removal) one(ctx context.Context, m Marker) error {
 	var was State
 	var taken []byte
-	err := fault.Do(ctx, r.retrying("remove a marker"), func(ctx context.Context) (err error) {
+	err := fault.Do(ctx, fault.Retrying(r.Logger, "remove a marker"), func(ctx context.Context) (err error) {
 		if err := r.lookAgain(ctx); err != nil {
 			return err
 		}
@@ -98,10 +98,8 @@ func (r *removal) count(m Marker, was State, putBack bool) {
 func (r *removal) putBack(ctx context.Context, m Marker, taken []byte) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Grace)
 	defer cancel()
-	var back bool
-	err := fault.Do(ctx, r.retrying("put an item back that the application had updated"), func(ctx context.Context) (err error) {
-		back, err = r.Markers.PutBack(ctx, m, taken)
-		return err
+	back, err := fault.Get(ctx, fault.Retrying(r.Logger, "put an item back that the application had updated"), func(ctx context.Context) (bool, error) {
+		return r.Markers.PutBack(ctx, m, taken)
 	})
 	if err == nil && !back {
 		err = errors.New("the application has written the row again meanwhile")

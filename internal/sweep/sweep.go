@@ -97,11 +97,8 @@ func (s *Sweep) Run(ctx context.Context) (Summary, error) {
 	if err := s.await(ctx, Window{}.Unmet); err != nil {
 		return s.summary, err
 	}
-	err := fault.Do(ctx, s.retrying("read the control log"), func(ctx context.Context) (err error) {
-		s.first, err = s.Control.Refresh(ctx)
-		return err
-	})
-	if err != nil {
+	var err error
+	if s.first, err = fault.Get(ctx, fault.Retrying(s.Logger, "read the control log"), s.Control.Refresh); err != nil {
 		return s.summary, err
 	}
 	window := make([]Marker, 0, min(s.Window, 1024))
@@ -136,12 +133,10 @@ func (s *Sweep) Run(ctx context.Context) (Summary, error) {
 	return s.summary, s.record(ctx)
 }
 
-func (s *Sweep) scan(ctx context.Context, segment int, after []byte) (page Page, err error) {
-	err = fault.Do(ctx, s.retrying("scan for markers"), func(ctx context.Context) error {
-		page, err = s.Markers.Scan(ctx, segment, s.Segments, after)
-		return err
+func (s *Sweep) scan(ctx context.Context, segment int, after []byte) (Page, error) {
+	return fault.Get(ctx, fault.Retrying(s.Logger, "scan for markers"), func(ctx context.Context) (Page, error) {
+		return s.Markers.Scan(ctx, segment, s.Segments, after)
 	})
-	return page, err
 }
 
 func (s *Sweep) collect(window, found []Marker) []Marker {
@@ -181,11 +176,7 @@ func (s *Sweep) window(ctx context.Context, markers []Marker) (young []Marker, e
 		return young, nil
 	}
 	// Guard b, second half. What is settled is older than these ends.
-	var ends map[int]int64
-	err = fault.Do(ctx, s.retrying("read the ends of the live topic"), func(ctx context.Context) (err error) {
-		ends, err = s.LiveEnds(ctx)
-		return err
-	})
+	ends, err := fault.Get(ctx, fault.Retrying(s.Logger, "read the ends of the live topic"), s.LiveEnds)
 	if err != nil {
 		return nil, fmt.Errorf("end offsets of the live topic: %w", err)
 	}
@@ -249,18 +240,17 @@ func (s *Sweep) byAge(ctx context.Context, markers []Marker) (covered, young []M
 
 // shards are the facts of the current generation, read now.
 func (s *Sweep) shards(ctx context.Context) (generation uint32, facts Settled, err error) {
-	err = fault.Do(ctx, s.retrying("read facts"), func(ctx context.Context) error {
+	state, err := fault.Get(ctx, fault.Retrying(s.Logger, "read facts"), func(ctx context.Context) (checkpoint.State, error) {
 		state, err := s.Control.Refresh(ctx)
 		if err != nil {
-			return err
+			return state, err
 		}
-		generation = state.Generation()
-		return s.Facts.Refresh(ctx)
+		return state, s.Facts.Refresh(ctx)
 	})
 	if err != nil {
 		return 0, nil, err
 	}
-	return generation, s.Facts.Shards(generation), nil
+	return state.Generation(), s.Facts.Shards(state.Generation()), nil
 }
 
 // graces counts those that a window waits for.
@@ -316,12 +306,10 @@ func (s *Sweep) await(ctx context.Context, unmet func(checkpoint.State, Logs, Se
 }
 
 // ask asks once for the guards, as often as it takes to be answered.
-func (s *Sweep) ask(ctx context.Context, unmet func(checkpoint.State, Logs, Settled) string) (text string, err error) {
-	err = fault.Do(ctx, s.retrying("ask for the guards"), func(ctx context.Context) error {
-		text, err = s.look(ctx, unmet)
-		return err
+func (s *Sweep) ask(ctx context.Context, unmet func(checkpoint.State, Logs, Settled) string) (string, error) {
+	return fault.Get(ctx, fault.Retrying(s.Logger, "ask for the guards"), func(ctx context.Context) (string, error) {
+		return s.look(ctx, unmet)
 	})
-	return text, err
 }
 
 func (s *Sweep) look(ctx context.Context, unmet func(checkpoint.State, Logs, Settled) string) (string, error) {
@@ -354,7 +342,7 @@ func (s *Sweep) begin(ctx context.Context) error {
 // is there: said is asked, with whether this pass is known to remove.
 func (s *Sweep) tell(ctx context.Context, entry checkpoint.ControlEntry, said func(sweeps bool) bool) error {
 	sent := false
-	return fault.Do(ctx, s.retrying("append to the control log"), func(ctx context.Context) error {
+	return fault.Do(ctx, fault.Retrying(s.Logger, "append to the control log"), func(ctx context.Context) error {
 		for {
 			if err := s.unchanged(ctx); err != nil {
 				return err
@@ -374,12 +362,8 @@ func (s *Sweep) tell(ctx context.Context, entry checkpoint.ControlEntry, said fu
 // unchanged reads the control log, and returns an error when what the guards were asked about is no longer so: a
 // replay goes through the past again, and a new generation has another close.
 func (s *Sweep) unchanged(ctx context.Context) error {
-	var state checkpoint.State
 	began := time.Now()
-	err := fault.Do(ctx, s.retrying("read the control log"), func(ctx context.Context) (err error) {
-		state, err = s.Control.Refresh(ctx)
-		return err
-	})
+	state, err := fault.Get(ctx, fault.Retrying(s.Logger, "read the control log"), s.Control.Refresh)
 	if err != nil {
 		return err
 	}
@@ -401,12 +385,6 @@ func (s *Sweep) record(ctx context.Context) error {
 	return s.tell(ctx, checkpoint.ControlEntry{Swept: &checkpoint.Swept{
 		Removed: s.summary.Removed, Left: s.summary.Left(), Updated: s.summary.Updated, FallbackReadsOff: s.FallbackReadsOff,
 	}}, func(sweeps bool) bool { return !sweeps })
-}
-
-func (s *Sweep) retrying(what string) func(error, time.Duration) {
-	return func(err error, wait time.Duration) {
-		fault.Retrying(s.Logger, what, err, wait)
-	}
 }
 
 func (s *Sweep) show() {
