@@ -1,7 +1,7 @@
 package dynamodb
 
 import (
-	"slices"
+	"strings"
 
 	"github.com/crossfadedb/crossfade/internal/expression"
 )
@@ -14,20 +14,15 @@ func (c *call) query(in *query) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := reading.table
-	partition, sort, err := t.schema.conditions(clauses)
+	asked, err := reading.conditions(clauses)
 	if err != nil {
 		return nil, err
 	}
-	low, high := partition, partition
-	low.sort = ""
-	if sort != nil {
-		low.sort = lowest(*sort)
-	}
+	low, high := asked.low, asked.behind
 	forward := in.ScanIndexForward == nil || *in.ScanIndexForward
 	if in.ExclusiveStartKey != nil {
-		after, err := t.schema.placeOfKey(in.ExclusiveStartKey)
-		if err != nil || after.partition != partition.partition {
+		after, err := reading.startAt(in.ExclusiveStartKey)
+		if err != nil || after.partition != asked.low.partition {
 			return nil, validation("The provided starting key is invalid")
 		}
 		if forward {
@@ -37,68 +32,149 @@ func (c *call) query(in *query) (*page, error) {
 		}
 	}
 	visit := func(r *row) bool {
-		if r.partition != partition.partition || r.hash != partition.hash {
+		if r.partition != asked.low.partition || r.hash != asked.low.hash {
 			return false
 		}
-		if sort == nil {
-			return reading.take(r)
-		}
-		v := expression.MustParseItem(r.key)[sort.Name]
-		return !sort.Holds(v) || reading.take(r)
+		return !asked.holds(r) || reading.take(r)
 	}
+	t := reading.table
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	switch {
-	case forward:
-		t.rows.ascend(low, visit)
-	case in.ExclusiveStartKey != nil:
-		t.rows.descend(high, visit)
-	default:
-		t.rows.descend(partition.behind(), visit)
+	if forward {
+		reading.content().ascend(low, visit)
+	} else {
+		reading.content().descend(high, visit)
 	}
 	return in.answer(reading), nil
 }
 
-// behind is the place behind the whole partition.
-func (p place) behind() place {
+// asked is what a key condition selects: the rows of a partition, from low on, whose sort key fulfils the clauses.
+type asked struct {
+	low, behind place
+	sort        []expression.Clause
+}
+
+func (a asked) holds(r *row) bool {
+	if a.sort == nil {
+		return true
+	}
+	key := expression.MustParseItem(r.key)
+	for _, c := range a.sort {
+		if !c.Holds(key[c.Name]) {
+			return false
+		}
+	}
+	return true
+}
+
+// end is the place behind the whole partition.
+func (p place) end() place {
 	p.partition += "\x00"
 	p.sort = ""
 	return p
 }
 
-// conditions finds the partition, and what the sort key must fulfil, in a key condition.
-func (s schema) conditions(clauses []expression.Clause) (partition place, sort *expression.Clause, err error) {
-	if !slices.ContainsFunc(clauses, func(c expression.Clause) bool { return c.Name == s[0].name }) {
-		return place{}, nil, validation("Query condition missed key schema element: %s", s[0].name)
+// key is the key that the rows which are read are ordered by: the attributes of the partition, and those of the order in it.
+func (r *reading) key() (hash, sort []keyAttribute) {
+	if r.index != nil {
+		return r.index.hash, r.index.sort
 	}
-	found := false
+	return r.table.schema[:1], r.table.schema[1:]
+}
+
+// conditions finds what a key condition selects. Each attribute of the partition has a value; those of the order have
+// conditions from the first on without a hole, and only the last of them may be another one than equality.
+func (r *reading) conditions(clauses []expression.Clause) (asked, error) {
+	hash, sort := r.key()
+	byName := map[string]expression.Clause{}
 	for _, c := range clauses {
+		if _, twice := byName[c.Name]; twice {
+			return asked{}, validation("KeyConditionExpressions must only contain one condition per key")
+		}
+		byName[c.Name] = c
+	}
+	equal := expression.Item{}
+	for _, a := range hash {
+		c, ok := byName[a.name]
 		switch {
-		case c.Name == s[0].name && !found:
-			if c.Operator != "=" {
-				return place{}, nil, validation("Query key condition not supported")
-			}
-			if c.Values[0].Kind != s[0].kind {
-				return place{}, nil, validation(wrongValues + "Condition parameter type does not match schema type")
-			}
-			if partition, err = s[:1].place(expression.Item{c.Name: c.Values[0]}); err != nil {
-				return place{}, nil, err
-			}
-			found = true
-		case len(s) == 2 && c.Name == s[1].name && sort == nil:
-			for _, v := range c.Values {
-				if v.Kind != s[1].kind {
-					return place{}, nil, validation(wrongValues + "Condition parameter type does not match schema type")
-				}
-			}
-			sort = &c
-		case c.Name == s[0].name || len(s) == 2 && c.Name == s[1].name:
-			return place{}, nil, validation("KeyConditionExpressions must only contain one condition per key")
-		default:
-			return place{}, nil, validation("Query condition missed key schema element: %s", s[len(s)-1].name)
+		case !ok:
+			return asked{}, validation("Query condition missed key schema element: %s", a.name)
+		case c.Operator != "=":
+			return asked{}, validation("Query key condition not supported")
+		}
+		if err := sameType(a, c); err != nil {
+			return asked{}, err
+		}
+		equal[a.name] = c.Values[0]
+		delete(byName, a.name)
+	}
+	var of asked
+	var low strings.Builder
+	open := true // whether low may become longer
+	for _, a := range sort {
+		c, ok := byName[a.name]
+		if !ok {
+			break
+		}
+		if len(of.sort) > 0 && of.sort[len(of.sort)-1].Operator != "=" {
+			return asked{}, validation("Query key condition not supported")
+		}
+		if err := sameType(a, c); err != nil {
+			return asked{}, err
+		}
+		of.sort = append(of.sort, c)
+		delete(byName, a.name)
+		if open = open && lowest(c) != ""; open {
+			low.WriteString(r.sortBytes(lowest(c), c.Operator == "="))
 		}
 	}
-	return partition, sort, nil
+	for range byName {
+		missed := hash[0].name
+		if len(sort) > 0 {
+			missed = sort[len(sort)-1].name
+		}
+		return asked{}, validation("Query condition missed key schema element: %s", missed)
+	}
+	var err error
+	if of.low, err = r.partition(equal); err != nil {
+		return asked{}, err
+	}
+	of.behind = of.low.end()
+	of.low.sort = low.String()
+	return of, nil
+}
+
+func sameType(a keyAttribute, c expression.Clause) error {
+	for _, v := range c.Values {
+		if v.Kind != a.kind {
+			return validation(wrongValues + "Condition parameter type does not match schema type")
+		}
+	}
+	return nil
+}
+
+// partition is the place of the partition whose key attributes are these.
+func (r *reading) partition(key expression.Item) (place, error) {
+	if r.index == nil {
+		return r.table.schema[:1].place(key)
+	}
+	if err := r.index.check(key); err != nil {
+		return place{}, err
+	}
+	p, _ := composite(r.index.hash, key)
+	return place{hash: hashOf(p), partition: p}, nil
+}
+
+// sortBytes is how the bytes of an attribute of the order stand in a row's place; ended, if more attributes may follow.
+func (r *reading) sortBytes(text string, ended bool) string {
+	if r.index == nil {
+		return text
+	}
+	text = strings.ReplaceAll(text, "\x00", "\x00\xff")
+	if ended {
+		text += "\x00\x00"
+	}
+	return text
 }
 
 // lowest is where the sort keys that fulfil the clause can begin.

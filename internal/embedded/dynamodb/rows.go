@@ -25,6 +25,7 @@ type row struct {
 	key  []byte // the key attributes as JSON
 	raw  []byte // the item as JSON
 	size int    // by DynamoDB's rules
+	base place  // of an entry of an index: where its item stands in the table
 }
 
 // chunkRows is how many rows a chunk holds at most; a full one becomes two.

@@ -2,7 +2,6 @@ package dynamodb
 
 import (
 	"math"
-	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -60,6 +59,7 @@ func (p *page) list() (string, [][]byte) {
 // reading is a Scan or Query under way.
 type reading struct {
 	table      *table
+	index      *index // nil: the table itself
 	filter     *expression.Condition
 	projection expression.Projection
 	limit      int
@@ -69,6 +69,7 @@ type reading struct {
 	bytes   int
 	last    *row // where the page ended before the range did
 	prev    *row
+	whole   map[place]*row // of a local index: the table's rows of its entries, as they were when they were read
 }
 
 // take adds a row to the page and reports whether there is room for more.
@@ -82,6 +83,9 @@ func (r *reading) take(row *row) bool {
 	r.bytes += row.size
 	if r.filter == nil || r.filter.Holds(expression.MustParseItem(row.raw)) {
 		r.rows = append(r.rows, row)
+		if r.index != nil && !r.index.global && r.index.projectedTo != nil {
+			r.whole[row.base] = r.table.rows.get(row.base)
+		}
 	}
 	return true
 }
@@ -92,16 +96,22 @@ func (r *paged) begin(c *call, keyCondition *string) (*reading, []expression.Cla
 	if err != nil {
 		return nil, nil, err
 	}
+	reading := &reading{table: t, limit: math.MaxInt, whole: map[place]*row{}}
 	if r.IndexName != "" {
-		return nil, nil, validation("The table does not have the specified index: %s", r.IndexName)
+		t.mu.RLock()
+		x, ok := t.indexNamed(r.IndexName)
+		t.mu.RUnlock()
+		if !ok {
+			return nil, nil, validation("The table does not have the specified index: %s", r.IndexName)
+		}
+		if x.global && r.ConsistentRead {
+			return nil, nil, validation("Consistent reads are not supported on global secondary indexes")
+		}
+		reading.index = x
 	}
-	if !slices.Contains([]string{"", "ALL_ATTRIBUTES", "SPECIFIC_ATTRIBUTES", "COUNT"}, r.Select) {
-		return nil, nil, validation(wrongValues+"Select type %s is not supported for tables", r.Select)
+	if err := r.checkSelect(reading.index); err != nil {
+		return nil, nil, err
 	}
-	if r.Select == "COUNT" && r.ProjectionExpression != nil {
-		return nil, nil, validation("Cannot specify the ProjectionExpression when choosing to get only the Count")
-	}
-	reading := &reading{table: t, limit: math.MaxInt}
 	if r.Limit != nil {
 		if reading.limit = *r.Limit; reading.limit < 1 {
 			return nil, nil, validation("1 validation error detected: Value '%d' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1", *r.Limit)
@@ -127,7 +137,77 @@ func (r *paged) begin(c *call, keyCondition *string) (*reading, []expression.Cla
 			return nil, nil, err
 		}
 	}
+	if err := reading.checkProjected(); err != nil {
+		return nil, nil, err
+	}
 	return reading, clauses, scope.Unused()
+}
+
+// checkSelect refuses what cannot be returned.
+func (r *paged) checkSelect(x *index) error {
+	switch r.Select {
+	case "", "SPECIFIC_ATTRIBUTES":
+	case "COUNT":
+		if r.ProjectionExpression != nil {
+			return validation("Cannot specify the ProjectionExpression when choosing to get only the Count")
+		}
+		return nil
+	case "ALL_ATTRIBUTES":
+		if x != nil && x.global && x.projection != "ALL" {
+			return validation(wrongValues+"Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", x.name)
+		}
+	case "ALL_PROJECTED_ATTRIBUTES":
+		if x == nil {
+			return validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+		}
+	default:
+		return validation("1 validation error detected: Value '%s' at 'select' failed to satisfy constraint: Member must satisfy enum value set: "+
+			"[SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES]", r.Select)
+	}
+	switch {
+	case r.Select == "SPECIFIC_ATTRIBUTES" && r.ProjectionExpression == nil:
+		return validation("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+	case r.Select != "" && r.Select != "SPECIFIC_ATTRIBUTES" && r.ProjectionExpression != nil:
+		return validation("Cannot specify the ProjectionExpression when choosing to get %s", r.Select)
+	}
+	return nil
+}
+
+// checkProjected refuses attributes that a global index does not have.
+func (r *reading) checkProjected() error {
+	if r.index == nil || !r.index.global || r.index.projectedTo == nil {
+		return nil
+	}
+	for _, p := range r.projection {
+		if !r.index.projectedTo[p.Top()] {
+			return validation(wrongValues+"Global secondary index %s does not project %s", r.index.name, p.Top())
+		}
+	}
+	return nil
+}
+
+// row is what is shown of an entry: of a local index that does not have everything that is asked for, the table's row.
+func (r *reading) row(entry *row, whole bool) *row {
+	if r.index == nil || r.index.global || r.index.projectedTo == nil || !whole {
+		return entry
+	}
+	return r.whole[entry.base]
+}
+
+// content is where the reading's rows stand. It needs the table's lock.
+func (r *reading) content() *rows {
+	if r.index != nil {
+		return &r.index.rows
+	}
+	return &r.table.rows
+}
+
+// startAt finds where the page before ended.
+func (r *reading) startAt(key expression.Item) (place, error) {
+	if r.index != nil {
+		return r.index.startAt(key, r.table.schema)
+	}
+	return r.table.schema.placeOfKey(key)
 }
 
 // answer makes the page of what was read.
@@ -147,8 +227,9 @@ func (r *paged) answer(reading *reading) *page {
 		return p
 	}
 	p.items = make([][]byte, len(reading.rows))
+	whole := r.Select == "ALL_ATTRIBUTES" || reading.projection != nil
 	for i, row := range reading.rows {
-		p.items[i] = projected(row, reading.projection)
+		p.items[i] = projected(reading.row(row, whole), reading.projection)
 	}
 	return p
 }
@@ -165,7 +246,7 @@ func (c *call) scan(in *scan) (*page, error) {
 	t := reading.table
 	from := place{hash: segmentStart(segment, total)}
 	if in.ExclusiveStartKey != nil {
-		after, err := t.schema.placeOfKey(in.ExclusiveStartKey)
+		after, err := reading.startAt(in.ExclusiveStartKey)
 		if err != nil {
 			return nil, validation("The provided starting key is invalid: %s", asError(err).Message)
 		}
@@ -175,7 +256,7 @@ func (c *call) scan(in *scan) (*page, error) {
 		from = after.following()
 	}
 	t.mu.RLock()
-	t.rows.ascend(from, func(r *row) bool {
+	reading.content().ascend(from, func(r *row) bool {
 		return segmentOf(r.hash, total) == segment && reading.take(r)
 	})
 	t.mu.RUnlock()

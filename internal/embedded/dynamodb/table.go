@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// nameCharacters are those of the names of tables and indexes.
+const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+
 // table is one table. A row's own content never changes, so that readers hold the lock only to find rows.
 type table struct {
 	name    string
@@ -18,6 +21,7 @@ type table struct {
 
 	mu      sync.RWMutex
 	rows    rows
+	indexes []*index
 	stream  *stream // nil while there is none
 	latest  *stream // the current or the last one
 	ttl     string  // the attribute, or ""
@@ -41,7 +45,7 @@ func (s *Server) tableARN(name string) string {
 // table finds a table for a call on its items.
 func (s *Server) table(name string) (*table, error) {
 	name = tableName(name)
-	if len(name) < 3 || len(name) > 255 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") != "" {
+	if len(name) < 3 || len(name) > 255 || strings.Trim(name, nameCharacters) != "" {
 		return nil, validation("Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'")
 	}
 	s.mu.RLock()

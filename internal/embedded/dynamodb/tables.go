@@ -36,7 +36,7 @@ type createTable struct {
 	ProvisionedThroughput                         *throughput
 	StreamSpecification                           *streamSpecification
 	Tags                                          []any // accepted, and not kept
-	LocalSecondaryIndexes, GlobalSecondaryIndexes []any
+	LocalSecondaryIndexes, GlobalSecondaryIndexes []indexRequest
 }
 
 type tableDescription struct {
@@ -57,6 +57,8 @@ type tableDescription struct {
 	StreamSpecification       *streamSpecification `json:",omitzero"`
 	LatestStreamLabel         string               `json:",omitzero"`
 	LatestStreamArn           string               `json:",omitzero"`
+	LocalSecondaryIndexes     []indexDescription   `json:",omitzero"`
+	GlobalSecondaryIndexes    []indexDescription   `json:",omitzero"`
 	DeletionProtectionEnabled bool
 }
 
@@ -77,7 +79,8 @@ type (
 		BillingMode                 string
 		ProvisionedThroughput       *throughput
 		StreamSpecification         *streamSpecification
-		GlobalSecondaryIndexUpdates []any
+		AttributeDefinitions        []attributeDefinition
+		GlobalSecondaryIndexUpdates []indexUpdate
 	}
 )
 
@@ -87,9 +90,6 @@ func (r *updateTable) target() (string, expression.Item)  { return r.TableName, 
 
 // keySchema reads and checks the key of a new table.
 func (r *createTable) keySchema() (schema, error) {
-	if len(r.LocalSecondaryIndexes)+len(r.GlobalSecondaryIndexes) > 0 {
-		return nil, validation("Secondary indexes are not covered by this server")
-	}
 	var key schema
 	for i, e := range r.KeySchema {
 		if want := []string{"HASH", "RANGE"}; i > 1 || e.KeyType != want[i] {
@@ -108,9 +108,6 @@ func (r *createTable) keySchema() (schema, error) {
 	if len(key) == 0 {
 		return nil, validation("Invalid KeySchema: a HASH key is required")
 	}
-	if len(key) != len(r.AttributeDefinitions) {
-		return nil, validation(wrongValues + "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
-	}
 	return key, nil
 }
 
@@ -126,6 +123,9 @@ func (c *call) createTable(in *createTable) (tableAnswer, error) {
 		return tableAnswer{}, err
 	}
 	t := &table{name: tableName(in.TableName), created: s.now(), schema: key, billing: in.BillingMode}
+	if t.indexes, err = in.indexes(key); err != nil {
+		return tableAnswer{}, err
+	}
 	if err := t.bill(in.BillingMode, in.ProvisionedThroughput); err != nil {
 		return tableAnswer{}, err
 	}
@@ -167,9 +167,8 @@ func (s *Server) describe(t *table) tableDescription {
 	if t.billing == "PAY_PER_REQUEST" {
 		d.BillingModeSummary = &struct{ BillingMode string }{t.billing}
 	}
-	for _, a := range t.schema {
-		d.AttributeDefinitions = append(d.AttributeDefinitions, attributeDefinition{a.name, a.kind})
-	}
+	d.AttributeDefinitions = t.definitions()
+	d.LocalSecondaryIndexes, d.GlobalSecondaryIndexes = s.describeIndexes(t)
 	d.KeySchema = t.schema.elements()
 	if t.latest != nil {
 		d.LatestStreamArn, d.LatestStreamLabel = t.latest.arn, t.latest.label
@@ -255,9 +254,6 @@ func (c *call) updateTable(in *updateTable) (tableAnswer, error) {
 	if err != nil {
 		return tableAnswer{}, missingTable(err, in.TableName)
 	}
-	if len(in.GlobalSecondaryIndexUpdates) > 0 {
-		return tableAnswer{}, validation("Secondary indexes are not covered by this server")
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.mu.Lock()
@@ -271,6 +267,11 @@ func (c *call) updateTable(in *updateTable) (tableAnswer, error) {
 			mode = t.billing
 		}
 		if err := t.bill(mode, in.ProvisionedThroughput); err != nil {
+			return tableAnswer{}, err
+		}
+	}
+	for _, update := range in.GlobalSecondaryIndexUpdates {
+		if err := t.updateIndex(update, in.AttributeDefinitions); err != nil {
 			return tableAnswer{}, err
 		}
 	}

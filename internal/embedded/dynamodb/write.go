@@ -68,6 +68,9 @@ func (w *write) planUpdate(out *outcome) error {
 		return err
 	}
 	out.after = after
+	if w.table.checkIndexed(after) != nil {
+		return validation("The update expression attempted to update the secondary index key to unsupported type")
+	}
 	if out.new, err = w.table.schema.rowOf(w.place, after); err != nil {
 		return validation("Item size to update has exceeded the maximum allowed size")
 	}
@@ -80,8 +83,12 @@ func deepEnough(item expression.Item) error {
 	return err
 }
 
-// store puts the new row, nil for none, in the place of the old one, and tells the stream. It needs the table's lock.
+// store puts the new row, nil for none, in the place of the old one, in the table and in its indexes, and tells the stream. It
+// needs the table's lock.
 func (t *table) store(old, new *row, ttl bool) {
+	for _, x := range t.indexes {
+		x.change(old, new, t.schema)
+	}
 	switch {
 	case new != nil:
 		t.rows.put(new, old)
@@ -169,6 +176,9 @@ func (c *call) newPut(name string, item expression.Item) (*write, error) {
 	}
 	w := &write{table: t}
 	if w.place, err = t.schema.placeOfItem(item); err != nil {
+		return nil, err
+	}
+	if err := t.checkIndexed(item); err != nil {
 		return nil, err
 	}
 	w.item, err = t.schema.rowOf(w.place, item)
