@@ -234,10 +234,7 @@ func TestEmptyPage(t *testing.T) {
 func TestParameterNotCovered(t *testing.T) {
 	t.Parallel()
 	_, db, _ := faulty(t)
-	_, err := db.PutItem(t.Context(), &sdk.PutItemInput{
-		TableName: new("orders"), Item: attrs{"pk": str("a"), "sk": num("1")},
-		Expected: map[string]types.ExpectedAttributeValue{"pk": {Exists: new(false)}},
-	})
+	_, err := db.UpdateTable(t.Context(), &sdk.UpdateTableInput{TableName: new("orders"), SSESpecification: &types.SSESpecification{Enabled: new(true)}})
 	require.ErrorContains(t, err, "ValidationException: The request has a parameter that this server does not cover")
-	require.ErrorContains(t, err, "Expected")
+	require.ErrorContains(t, err, "SSESpecification")
 }

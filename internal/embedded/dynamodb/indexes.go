@@ -36,7 +36,7 @@ type indexDescription struct {
 	IndexName             string
 	KeySchema             []keyElement
 	Projection            projectionRequest
-	IndexStatus           string          `json:",omitzero"`
+	IndexStatus           string           `json:",omitzero"`
 	ProvisionedThroughput *indexThroughput `json:",omitzero"`
 	IndexSizeBytes        int
 	ItemCount             int

@@ -18,6 +18,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/crossfadedb/crossfade/internal/expression"
+	"github.com/crossfadedb/crossfade/internal/expression/legacy"
 )
 
 // maxRequestBytes is DynamoDB's limit of a request.
@@ -109,8 +110,12 @@ type rawList interface {
 // not covered must not be ignored in silence.
 func handle[In, Out any](run func(c *call, in *In) (Out, error)) operation {
 	return func(c *call, body []byte) ([]byte, error) {
+		body, err := legacy.Request(c.operation, body)
+		if err != nil {
+			return nil, err
+		}
 		in := new(In)
-		err := json.Unmarshal(body, in, jsontext.AllowInvalidUTF8(true), json.RejectUnknownMembers(true))
+		err = json.Unmarshal(body, in, jsontext.AllowInvalidUTF8(true), json.RejectUnknownMembers(true))
 		switch {
 		case errors.Is(err, json.ErrUnknownName):
 			return nil, validation("The request has a parameter that this server does not cover: %v", err)
