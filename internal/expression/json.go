@@ -228,7 +228,7 @@ func emptySet(kind Kind) error {
 func duplicates(kind Kind, set []string) error {
 	switch kind {
 	case StringSet:
-		return invalidf("One or more parameter values were invalid: Input collection %s contains duplicates", joined(set))
+		return invalidf("One or more parameter values were invalid: Input collection %s contains duplicates.", joined(set))
 	case NumberSet:
 		return invalidf("Input collection contains duplicates")
 	default:

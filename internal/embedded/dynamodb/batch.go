@@ -20,22 +20,24 @@ type writeRequest struct {
 }
 
 type batchWriteItem struct {
-	RequestItems           map[string][]writeRequest
-	ReturnConsumedCapacity string
+	RequestItems                map[string][]writeRequest
+	ReturnConsumedCapacity      string
+	ReturnItemCollectionMetrics string
 }
 
 type batchWritten struct {
-	UnprocessedItems map[string][]writeRequest
-	ConsumedCapacity []*consumedCapacity `json:",omitzero"`
+	UnprocessedItems      map[string][]writeRequest
+	ConsumedCapacity      []*consumedCapacity          `json:",omitzero"`
+	ItemCollectionMetrics map[string][]*itemCollection `json:",omitzero"`
 }
 
 // checkBatch refuses an empty batch and one with too many parts.
-func checkBatch(n, most int) error {
+func (c *call) checkBatch(n, most int) error {
 	if n == 0 {
-		return validation("1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member must have length greater than or equal to 1")
+		return validation("The requestItems parameter is required for %s", c.operation)
 	}
 	if n > most {
-		return validation("Too many items requested for the BatchWriteItem call")
+		return validation("Too many items requested for the %s call", c.operation)
 	}
 	return nil
 }
@@ -45,7 +47,7 @@ func (c *call) batchWriteItem(in *batchWriteItem) (batchWritten, error) {
 	for _, requests := range in.RequestItems {
 		n += len(requests)
 	}
-	if err := checkBatch(n, maxBatchWrites); err != nil {
+	if err := c.checkBatch(n, maxBatchWrites); err != nil {
 		return batchWritten{}, err
 	}
 	writes := map[string][]*write{}
@@ -101,6 +103,12 @@ func (c *call) runBatch(in *batchWriteItem, writes map[string][]*write) (batchWr
 				return batchWritten{}, err
 			}
 			units += done.writeUnits
+			if m := w.collection(in.ReturnItemCollectionMetrics); m != nil {
+				if out.ItemCollectionMetrics == nil {
+					out.ItemCollectionMetrics = map[string][]*itemCollection{}
+				}
+				out.ItemCollectionMetrics[name] = append(out.ItemCollectionMetrics[name], m)
+			}
 		}
 		if used := consumed(in.ReturnConsumedCapacity, list[0].table, units); used != nil {
 			out.ConsumedCapacity = append(out.ConsumedCapacity, used)
@@ -133,7 +141,7 @@ func (c *call) batchGetItem(in *batchGetItem) (batchGot, error) {
 	for _, want := range in.RequestItems {
 		n += len(want.Keys)
 	}
-	if err := checkBatch(n, maxBatchKeys); err != nil {
+	if err := c.checkBatch(n, maxBatchKeys); err != nil {
 		return batchGot{}, err
 	}
 	out := batchGot{Responses: map[string][]jsontext.Value{}, UnprocessedKeys: map[string]keysAndAttributes{}}

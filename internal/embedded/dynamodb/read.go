@@ -50,7 +50,7 @@ func (t *table) get(p place) *row {
 }
 
 func newProjection(text *string, names map[string]string) (expression.Projection, error) {
-	scope, err := newScope(names, nil, text)
+	scope, err := newScope("", names, nil, text)
 	if err != nil || text == nil {
 		return nil, err
 	}

@@ -113,11 +113,13 @@ func (r *paged) begin(c *call, keyCondition *string) (*reading, []expression.Cla
 		return nil, nil, err
 	}
 	if r.Limit != nil {
-		if reading.limit = *r.Limit; reading.limit < 1 {
-			return nil, nil, validation("1 validation error detected: Value '%d' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1", *r.Limit)
-		}
+		reading.limit = *r.Limit
 	}
-	scope, err := newScope(r.ExpressionAttributeNames, r.ExpressionAttributeValues, keyCondition, r.FilterExpression, r.ProjectionExpression)
+	missing := "FilterExpression is null"
+	if c.operation == "Query" {
+		missing = "KeyConditionExpression is null"
+	}
+	scope, err := newScope(missing, r.ExpressionAttributeNames, r.ExpressionAttributeValues, keyCondition, r.FilterExpression, r.ProjectionExpression)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -160,9 +162,6 @@ func (r *paged) checkSelect(x *index) error {
 		if x == nil {
 			return validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
 		}
-	default:
-		return validation("1 validation error detected: Value '%s' at 'select' failed to satisfy constraint: Member must satisfy enum value set: "+
-			"[SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES]", r.Select)
 	}
 	switch {
 	case r.Select == "SPECIFIC_ATTRIBUTES" && r.ProjectionExpression == nil:

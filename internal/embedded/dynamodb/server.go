@@ -122,6 +122,9 @@ func handle[In, Out any](run func(c *call, in *In) (Out, error)) operation {
 		case err != nil:
 			return nil, err
 		}
+		if err := violated(in, body); err != nil {
+			return nil, err
+		}
 		if err := c.ask(in); err != nil {
 			return nil, err
 		}

@@ -99,6 +99,9 @@ func (r *createTable) keySchema() (schema, error) {
 		if at < 0 {
 			return nil, validation(wrongValues+"Some index key attributes are not defined in AttributeDefinitions. Keys: [%s], AttributeDefinitions: %v", e.AttributeName, r.AttributeDefinitions)
 		}
+		if len(key) == 1 && key[0].name == e.AttributeName {
+			return nil, validation("Invalid KeySchema: Some index key attribute have no definition")
+		}
 		kind := r.AttributeDefinitions[at].AttributeType
 		if kind != expression.String && kind != expression.Num && kind != expression.Binary {
 			return nil, validation("Member must satisfy enum value set: [B, N, S]")
@@ -112,6 +115,9 @@ func (r *createTable) keySchema() (schema, error) {
 }
 
 func (c *call) createTable(in *createTable) (tableAnswer, error) {
+	if in.TableName == "" {
+		return tableAnswer{}, validation("The parameter 'TableName' is required but was not present in the request")
+	}
 	s := c.server
 	if _, err := s.table(in.TableName); err == nil {
 		return tableAnswer{}, &Error{Code: "ResourceInUseException", Message: "Table already exists: " + in.TableName}
@@ -266,8 +272,15 @@ func (c *call) updateTable(in *updateTable) (tableAnswer, error) {
 		if mode == "" {
 			mode = t.billing
 		}
+		was := t.units
 		if err := t.bill(mode, in.ProvisionedThroughput); err != nil {
 			return tableAnswer{}, err
+		}
+		if in.ProvisionedThroughput != nil && was == t.units {
+			return tableAnswer{}, validation("The provisioned throughput for the table will not change. The requested value equals the current value. "+
+				"Current ReadCapacityUnits provisioned for the table: %d. Requested ReadCapacityUnits: %d. "+
+				"Current WriteCapacityUnits provisioned for the table: %d. Requested WriteCapacityUnits: %d. "+
+				"Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.", was[0], t.units[0], was[1], t.units[1])
 		}
 	}
 	for _, update := range in.GlobalSecondaryIndexUpdates {

@@ -39,13 +39,15 @@ type transactWrite struct {
 }
 
 type transactWriteItems struct {
-	TransactItems          []transactWrite
-	ClientRequestToken     string
-	ReturnConsumedCapacity string
+	TransactItems               []transactWrite
+	ClientRequestToken          string
+	ReturnConsumedCapacity      string
+	ReturnItemCollectionMetrics string
 }
 
 type transactWritten struct {
-	ConsumedCapacity []*consumedCapacity `json:",omitzero"`
+	ConsumedCapacity      []*consumedCapacity          `json:",omitzero"`
+	ItemCollectionMetrics map[string][]*itemCollection `json:",omitzero"`
 }
 
 // write checks one part of a transaction.
@@ -78,9 +80,6 @@ func (r *transactWrite) write(c *call) (*write, error) {
 }
 
 func (c *call) transactWriteItems(in *transactWriteItems) (transactWritten, error) {
-	if n := len(in.TransactItems); n < 1 || n > maxTransaction {
-		return transactWritten{}, validation("1 validation error detected: Value at 'transactItems' failed to satisfy constraint: Member must have length between 1 and %d", maxTransaction)
-	}
 	writes := make([]*write, len(in.TransactItems))
 	type target struct {
 		*table
@@ -113,6 +112,14 @@ func (c *call) transactWriteItems(in *transactWriteItems) (transactWritten, erro
 		return transactWritten{}, err
 	}
 	var out transactWritten
+	for _, w := range writes {
+		if m := w.collection(in.ReturnItemCollectionMetrics); m != nil {
+			if out.ItemCollectionMetrics == nil {
+				out.ItemCollectionMetrics = map[string][]*itemCollection{}
+			}
+			out.ItemCollectionMetrics[w.table.name] = append(out.ItemCollectionMetrics[w.table.name], m)
+		}
+	}
 	for t, used := range units {
 		if capacity := consumed(in.ReturnConsumedCapacity, t, used); capacity != nil {
 			out.ConsumedCapacity = append(out.ConsumedCapacity, capacity)
@@ -136,7 +143,6 @@ func (c *call) transact(writes []*write) (map[*table]float64, error) {
 	}
 	outs := make([]outcome, len(writes))
 	reasons := make([]cancellation, len(writes))
-	codes := make([]string, len(writes))
 	failed := false
 	for i, w := range writes {
 		out, err := w.plan()
@@ -146,14 +152,9 @@ func (c *call) transact(writes []*write) (map[*table]float64, error) {
 			reasons[i] = cancellation{e.statementCode(), e.Message, e.item}
 			failed = true
 		}
-		codes[i] = reasons[i].Code
 	}
 	if failed {
-		return nil, &Error{
-			Code:          "TransactionCanceledException",
-			Message:       fmt.Sprintf("Transaction cancelled, please refer cancellation reasons for specific reasons [%s]", strings.Join(codes, ", ")),
-			cancellations: reasons,
-		}
+		return nil, canceledBy(reasons)
 	}
 	units := map[*table]float64{}
 	for i, w := range writes {
@@ -161,6 +162,19 @@ func (c *call) transact(writes []*write) (map[*table]float64, error) {
 		units[w.table] += 2 * outs[i].writeUnits
 	}
 	return units, nil
+}
+
+// canceledBy is the error of a transaction that was not done, with a reason for each of its parts.
+func canceledBy(reasons []cancellation) *Error {
+	codes := make([]string, len(reasons))
+	for i, r := range reasons {
+		codes[i] = r.Code
+	}
+	return &Error{
+		Code:          "TransactionCanceledException",
+		Message:       fmt.Sprintf("Transaction cancelled, please refer cancellation reasons for specific reasons [%s]", strings.Join(codes, ", ")),
+		cancellations: reasons,
+	}
 }
 
 // remember notes a client request token, and reports whether the same request was done under it before.
@@ -221,15 +235,14 @@ type transactGot struct {
 
 // transactGetItems reads all items at one moment: it holds the read locks of all their tables.
 func (c *call) transactGetItems(in *transactGetItems) (transactGot, error) {
-	if n := len(in.TransactItems); n < 1 || n > maxTransaction {
-		return transactGot{}, validation("1 validation error detected: Value at 'transactItems' failed to satisfy constraint: Member must have length between 1 and %d", maxTransaction)
-	}
 	type read struct {
 		*table
 		place      place
 		projection expression.Projection
 	}
 	reads := make([]read, len(in.TransactItems))
+	reasons := make([]cancellation, len(in.TransactItems))
+	canceled := false
 	var tables []*table
 	for i, item := range in.TransactItems {
 		t, err := c.server.table(item.Get.TableName)
@@ -237,8 +250,13 @@ func (c *call) transactGetItems(in *transactGetItems) (transactGot, error) {
 			return transactGot{}, err
 		}
 		reads[i].table = t
+		reasons[i].Code = "None"
 		if reads[i].place, err = t.schema.placeOfKey(item.Get.Key); err != nil {
-			return transactGot{}, err
+			e := asError(err)
+			reasons[i], canceled = cancellation{e.statementCode(), e.Message, nil}, true
+		}
+		if slices.ContainsFunc(reads[:i], func(r read) bool { return r.table == t && r.place == reads[i].place && reasons[i].Code == "None" }) {
+			return transactGot{}, validation("Transaction request cannot include multiple operations on one item")
 		}
 		if reads[i].projection, err = newProjection(item.Get.ProjectionExpression, item.Get.ExpressionAttributeNames); err != nil {
 			return transactGot{}, err
@@ -246,6 +264,9 @@ func (c *call) transactGetItems(in *transactGetItems) (transactGot, error) {
 		if !slices.Contains(tables, t) {
 			tables = append(tables, t)
 		}
+	}
+	if canceled {
+		return transactGot{}, canceledBy(reasons)
 	}
 	slices.SortFunc(tables, func(a, b *table) int { return strings.Compare(a.name+a.id, b.name+b.id) })
 	for _, t := range tables {

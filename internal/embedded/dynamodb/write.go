@@ -28,6 +28,19 @@ type outcome struct {
 	writeUnits float64
 }
 
+// collection is the answer to ReturnItemCollectionMetrics: nil unless the table has local indexes.
+func (w *write) collection(want string) *itemCollection {
+	if want != "SIZE" || !w.table.hasLocal() {
+		return nil
+	}
+	item := w.key
+	if w.item != nil {
+		item = expression.MustParseItem(w.item.key)
+	}
+	partition := w.table.schema[0].name
+	return &itemCollection{expression.Item{partition: item[partition]}.Append(nil), [2]float64{0, 1}}
+}
+
 // plan checks the condition and computes what is stored. It needs the table's lock.
 func (w *write) plan() (outcome, error) {
 	if w.table.deleted {
@@ -129,15 +142,16 @@ type conditional struct {
 	ReturnValuesOnConditionCheckFailure string
 }
 
-// scope starts reading the expressions of a request; set says whether there is any.
-func newScope(names map[string]string, values map[string]expression.Value, expressions ...*string) (*expression.Scope, error) {
+// newScope starts reading the expressions of a request. missing says in the service's words which a request with values lacks
+// if there is none.
+func newScope(missing string, names map[string]string, values map[string]expression.Value, expressions ...*string) (*expression.Scope, error) {
 	scope := expression.NewScope(names, values)
 	if !slices.ContainsFunc(expressions, func(e *string) bool { return e != nil }) {
 		if names != nil {
 			return nil, validation("ExpressionAttributeNames can only be specified when using expressions")
 		}
 		if values != nil {
-			return nil, validation("ExpressionAttributeValues can only be specified when using expressions: an expression is null")
+			return nil, validation("ExpressionAttributeValues can only be specified when using expressions: %s", missing)
 		}
 	}
 	return scope, scope.Check()
@@ -145,7 +159,11 @@ func newScope(names map[string]string, values map[string]expression.Value, expre
 
 // into parses the condition, and the update if there is one, into w.
 func (r *conditional) into(w *write, update *string) error {
-	scope, err := newScope(r.ExpressionAttributeNames, r.ExpressionAttributeValues, r.ConditionExpression, update)
+	missing := "ConditionExpression is null"
+	if w.update != nil || update != nil {
+		missing = "UpdateExpression and ConditionExpression are null"
+	}
+	scope, err := newScope(missing, r.ExpressionAttributeNames, r.ExpressionAttributeValues, r.ConditionExpression, update)
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,9 @@ import (
 
 // returns is what every single write may ask back.
 type returns struct {
-	ReturnValues           string
-	ReturnConsumedCapacity string
+	ReturnValues                string
+	ReturnConsumedCapacity      string
+	ReturnItemCollectionMetrics string
 }
 
 type putItem struct {
@@ -37,8 +38,9 @@ type updateItem struct {
 }
 
 type written struct {
-	Attributes       jsontext.Value    `json:",omitzero"`
-	ConsumedCapacity *consumedCapacity `json:",omitzero"`
+	Attributes            jsontext.Value    `json:",omitzero"`
+	ConsumedCapacity      *consumedCapacity `json:",omitzero"`
+	ItemCollectionMetrics *itemCollection   `json:",omitzero"`
 }
 
 func (r *putItem) target() (string, expression.Item)    { return r.TableName, r.Item }
@@ -110,7 +112,10 @@ func (r *returns) run(w *write) (written, error) {
 	if err != nil {
 		return written{}, err
 	}
-	answer := written{ConsumedCapacity: consumed(r.ReturnConsumedCapacity, w.table, out.writeUnits)}
+	answer := written{
+		ConsumedCapacity:      consumed(r.ReturnConsumedCapacity, w.table, out.writeUnits),
+		ItemCollectionMetrics: w.collection(r.ReturnItemCollectionMetrics),
+	}
 	switch r.ReturnValues {
 	case "ALL_OLD":
 		answer.Attributes = attributes(out.old)

@@ -126,7 +126,10 @@ var valueCases = []struct {
 	{"empty string set", strs(), same(wrong + "An string set  may not be empty")},
 	{"empty number set", nums(), same(wrong + "An number set  may not be empty")},
 	{"empty binary set", bins(), same(wrong + "Binary sets should not be empty")},
-	{"duplicate strings", strs("a", "b", "a"), same(wrong + "Input collection [a, b, a] contains duplicates")},
+	{"duplicate strings", strs("a", "b", "a"), difference[string]{
+		wrong + "Input collection [a, b, a] contains duplicates.",
+		wrong + "Input collection [a, b, a] contains duplicates", withEmbedded, "the text is that of real answers",
+	}},
 	{"duplicate numbers", nums("1", "1.0"), same("ValidationException: Input collection contains duplicates")},
 	{"null false", &types.AttributeValueMemberNULL{}, same(wrong + "Null attribute value types must have the value of true")},
 	{"empty name", obj(attrs{"": null()}), same("ValidationException: Empty attribute name")},
