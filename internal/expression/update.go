@@ -20,6 +20,12 @@ func (u *Update) Paths() []Path {
 	return paths
 }
 
+// Creates reports whether the update makes an item that is not there. One that only takes away does not; one without any
+// action does.
+func (u *Update) Creates() bool {
+	return len(u.actions) == 0 || slices.ContainsFunc(u.actions, func(a action) bool { return a.clause == "SET" || a.clause == "ADD" })
+}
+
 type action struct {
 	clause string // SET, REMOVE, ADD or DELETE
 	path   Path

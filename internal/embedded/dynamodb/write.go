@@ -80,6 +80,9 @@ func (w *write) planUpdate(out *outcome) error {
 	if err != nil {
 		return err
 	}
+	if out.old == nil && !w.update.Creates() {
+		return nil // nothing is written, and the stream has no record of it
+	}
 	out.after = after
 	if w.table.checkIndexed(after) != nil {
 		return validation("The update expression attempted to update the secondary index key to unsupported type")

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"strconv"
 	"testing"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -167,5 +168,28 @@ func TestUpdateCreates(t *testing.T) {
 		require.NoError(t, err)
 		key["pair"] = num("2")
 		require.Equal(t, key, db.get(t, table, attrs{"pk": str("a"), "sk": num("2")}))
+	})
+}
+
+func TestUpdateThatOnlyTakesAwayCreatesNothing(t *testing.T) {
+	on(t, func(t *testing.T, db target) {
+		table := db.table(t, "", "")
+		for i, c := range []struct {
+			update string
+			values attrs
+		}{
+			{"REMOVE a", nil},
+			{"DELETE a :v", attrs{":v": strs("x")}},
+			{"REMOVE b DELETE a :v", attrs{":v": strs("x")}},
+		} {
+			key := attrs{"pk": str(strconv.Itoa(i))}
+			out, err := db.UpdateItem(t.Context(), &sdk.UpdateItemInput{
+				TableName: &table, Key: key, UpdateExpression: &c.update, ExpressionAttributeValues: c.values, ReturnValues: types.ReturnValueAllNew,
+			})
+			require.NoError(t, err)
+			want := difference[attrs]{nil, key, withEmbedded, "the service writes no item, Local writes one of the key"}
+			require.Equal(t, want.of(t, db), out.Attributes, c.update)
+			require.Equal(t, want.of(t, db), db.get(t, table, key), c.update)
+		}
 	})
 }
