@@ -10,21 +10,25 @@
 //
 // # Covered
 //
-//   - Tables: CreateTable, DeleteTable, DescribeTable, ListTables, UpdateTable (billing, stream on and off),
-//     UpdateTimeToLive, DescribeTimeToLive. A change is there at once: a table is ACTIVE when CreateTable answers.
+//   - Tables: CreateTable, DeleteTable, DescribeTable, ListTables, UpdateTable (billing, stream on and off, global
+//     indexes), UpdateTimeToLive, DescribeTimeToLive, TagResource, UntagResource, ListTagsOfResource, DescribeEndpoints.
+//     A change is there at once: a table is ACTIVE when CreateTable answers.
+//   - Secondary indexes, global and local: projections, items that are not in an index, keys of up to four attributes
+//     each for partition and order; Query and Scan on them; item collection metrics. An index never lags.
 //   - Items: PutItem, GetItem, UpdateItem, DeleteItem, Query, Scan with segments, BatchGetItem, BatchWriteItem,
 //     TransactWriteItems (with client request tokens), TransactGetItems; conditions, filters, projections and
-//     updates by package expression; ReturnValues, ReturnValuesOnConditionCheckFailure, ReturnConsumedCapacity.
-//   - PartiQL: INSERT INTO "table" VALUE {'name': ?, …} by ExecuteStatement and BatchExecuteStatement.
+//     updates by package expression; ReturnValues, ReturnValuesOnConditionCheckFailure, ReturnConsumedCapacity. The
+//     parameters from before expressions (Expected, AttributeUpdates …) become expressions, by package legacy.
+//   - PartiQL, as far as package partiql reads it: ExecuteStatement, BatchExecuteStatement, ExecuteTransaction.
 //   - Streams: ListStreams, DescribeStream, GetShardIterator, GetRecords; all four views; shards that close and
 //     split; 24 hours of retention; iterators that live 15 minutes.
-//   - The limits: 400 KB an item, 1 MB a page, 38 digits, 32 levels, 25 and 100 parts of a batch, sizes of keys.
+//   - The limits: 400 KB an item, 1 MB a page, 38 digits, 32 levels, 25 and 100 parts of a batch, sizes of keys; and the
+//     constraints of the service's model, which come before everything else (constraints.go).
 //   - Every answer carries X-Amz-Crc32. A request needs an Authorization header; what is in it is not checked.
 //
 // # Not covered
 //
-// Secondary indexes, the older parameters (Expected, AttributeUpdates, KeyConditions, ScanFilter …), other PartiQL,
-// ReturnItemCollectionMetrics, backups, global tables, tags. A parameter that is not covered is refused, never
+// Backups, global tables, policies. A parameter that is not covered is refused, never
 // ignored; an operation that is not covered is an UnknownOperationException. Nothing is throttled, nothing expires
 // and nothing fails by itself: Options.Fault and Server.Expire do that. Reads are always consistent; an
 // eventually consistent one only costs less.
@@ -33,6 +37,7 @@
 //
 //	rows.go     the rows of a table, ordered by the hash of the partition key and then by the key; a segment
 //	            of a scan is a range of hashes
+//	index.go    the entries of an index, rows of their own in the order of its key
 //	write.go    every write: plan (condition, new row) and store, both under the table's lock
 //	stream.go   store appends to the stream under that same lock, so the records of a key have its order
 //

@@ -10,6 +10,10 @@ var operations = map[string]map[string]operation{
 		"UpdateTable":           handle((*call).updateTable),
 		"DescribeTimeToLive":    handle((*call).describeTimeToLive),
 		"UpdateTimeToLive":      handle((*call).updateTimeToLive),
+		"TagResource":           handle((*call).tagResource),
+		"UntagResource":         handle((*call).untagResource),
+		"ListTagsOfResource":    handle((*call).listTagsOfResource),
+		"DescribeEndpoints":     handle((*call).describeEndpoints),
 		"PutItem":               handle((*call).putItem),
 		"GetItem":               handle((*call).getItem),
 		"UpdateItem":            handle((*call).updateItem),
@@ -22,6 +26,7 @@ var operations = map[string]map[string]operation{
 		"TransactWriteItems":    handle((*call).transactWriteItems),
 		"ExecuteStatement":      handle((*call).executeStatement),
 		"BatchExecuteStatement": handle((*call).batchExecuteStatement),
+		"ExecuteTransaction":    handle((*call).executeTransaction),
 	},
 	"DynamoDBStreams_20120810": {
 		"ListStreams":      handle((*call).listStreams),

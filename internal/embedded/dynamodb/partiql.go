@@ -1,11 +1,15 @@
 package dynamodb
 
 import (
+	"encoding/base64"
+	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/crossfadedb/crossfade/internal/expression"
+	"github.com/crossfadedb/crossfade/internal/expression/partiql"
 )
 
 // maxStatement is how many characters a PartiQL statement may have.
@@ -16,16 +20,20 @@ type statement struct {
 	Statement                           string
 	Parameters                          []expression.Value
 	ReturnValuesOnConditionCheckFailure string
-	ConsistentRead                      bool // of no meaning for an INSERT
+	ConsistentRead                      bool // of no meaning for a write
 }
 
 type executeStatement struct {
 	statement
+	Limit                  *int
+	NextToken              string
 	ReturnConsumedCapacity string
 }
 
 type executed struct {
 	Items            []jsontext.Value
+	NextToken        string            `json:",omitzero"`
+	LastEvaluatedKey jsontext.Value    `json:",omitzero"`
 	ConsumedCapacity *consumedCapacity `json:",omitzero"`
 }
 
@@ -40,250 +48,509 @@ type batchExecuted struct {
 }
 
 type statementAnswer struct {
-	Error     *cancellation `json:",omitzero"`
-	TableName string        `json:",omitzero"`
+	Error     *cancellation  `json:",omitzero"`
+	TableName string         `json:",omitzero"`
+	Item      jsontext.Value `json:",omitzero"`
+}
+
+type executeTransaction struct {
+	TransactStatements     []statement
+	ClientRequestToken     string
+	ReturnConsumedCapacity string
+}
+
+type transactionExecuted struct {
+	Responses        []itemAnswer
+	ConsumedCapacity []*consumedCapacity `json:",omitzero"`
 }
 
 func (r *executeStatement) target() (string, expression.Item) {
-	table, item, err := parseInsert(r.Statement, r.Parameters)
+	s, err := partiql.Parse(r.Statement, r.Parameters)
 	if err != nil {
 		return "", nil
 	}
-	return table, item
+	return s.Table, s.Item
+}
+
+func (r *executeStatement) constrain(v *violations) {
+	v.capacity(r.ReturnConsumedCapacity)
+	v.statement("statement", r.Statement)
+}
+
+func (r *batchExecuteStatement) constrain(v *violations) {
+	v.length("statements", len(r.Statements), maxBatchWrites, func() string { return opaque("BatchStatementRequest", len(r.Statements)) })
+	v.capacity(r.ReturnConsumedCapacity)
+	for _, s := range r.Statements {
+		v.statement("statements.member.statement", s.Statement)
+	}
+}
+
+func (r *executeTransaction) constrain(v *violations) {
+	v.length("transactStatements", len(r.TransactStatements), maxTransaction, func() string { return opaque("ParameterizedStatement", len(r.TransactStatements)) })
+	v.capacity(r.ReturnConsumedCapacity)
+	for _, s := range r.TransactStatements {
+		v.statement("transactStatements.member.statement", s.Statement)
+	}
+}
+
+// statement checks the length of a statement.
+func (v *violations) statement(member, text string) {
+	if text == "" || len(text) > maxStatement {
+		v.add("Value at '%s' failed to satisfy constraint: Member must have length between 1 and %d", member, maxStatement)
+	}
 }
 
 func (c *call) executeStatement(in *executeStatement) (executed, error) {
-	if err := checkStatement(in.Statement); err != nil {
+	s, err := partiql.Parse(in.Statement, in.Parameters)
+	if err != nil {
 		return executed{}, err
 	}
-	w, err := c.newInsert(&in.statement)
+	if s.Kind == partiql.Select {
+		return c.selectRows(in, s)
+	}
+	w, err := c.newStatement(&in.statement, s)
 	if err != nil {
 		return executed{}, err
 	}
 	out, err := w.do()
 	if err != nil {
-		return executed{}, duplicate(err)
+		return executed{}, duplicate(s, err)
 	}
-	return executed{Items: []jsontext.Value{}, ConsumedCapacity: consumed(in.ReturnConsumedCapacity, w.table, out.writeUnits)}, nil
+	answer := executed{Items: []jsontext.Value{}, ConsumedCapacity: consumed(in.ReturnConsumedCapacity, w.table, out.writeUnits)}
+	if item := returned(s.Returning, w, out); item != nil {
+		answer.Items = append(answer.Items, item)
+	}
+	return answer, nil
 }
 
-// duplicate is the error of an insert whose key is there already.
-func duplicate(err error) error {
+// duplicate is the error of an insert whose key is there already; other errors stay what they are.
+func duplicate(s *partiql.Statement, err error) error {
 	e := asError(err)
-	if e.Code != "ConditionalCheckFailedException" {
+	if s.Kind != partiql.Insert || e.Code != "ConditionalCheckFailedException" {
 		return err
 	}
 	return &Error{Code: "DuplicateItemException", Message: "Duplicate primary key exists in table", item: e.item}
 }
 
-func checkStatement(text string) error {
-	if text == "" || len(text) > maxStatement {
-		return validation("1 validation error detected: Value at 'statement' failed to satisfy constraint: Member must have length between 1 and %d", maxStatement)
+// newStatement checks a statement that writes, and makes it a conditional write.
+func (c *call) newStatement(in *statement, s *partiql.Statement) (*write, error) {
+	if s.Kind == partiql.Insert {
+		w, err := c.newPut(s.Table, s.Item)
+		if err != nil {
+			return nil, err
+		}
+		scope := expression.NewScope(map[string]string{"#k": w.table.schema[0].name}, nil)
+		w.condition, err = scope.Condition("Statement", "attribute_not_exists(#k)")
+		w.allOld = in.ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+		return w, err
+	}
+	w, rest, err := c.keyed(s)
+	if err != nil {
+		return nil, err
+	}
+	scope := expression.NewScope(s.Names, s.Values)
+	w.allOld = in.ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+	if s.Kind == partiql.Delete {
+		w.remove = true
+	} else {
+		if w.update, err = scope.Update("Statement", s.Update); err != nil {
+			return nil, err
+		}
+		for _, p := range w.update.Paths() {
+			if w.table.schema.has(p.Top()) {
+				return nil, validation(wrongValues+"Cannot update attribute %s. This attribute is part of the key", p.Top())
+			}
+		}
+		// An UPDATE changes an item that is there.
+		s.Names["#k"] = w.table.schema[0].name
+		rest = append([]string{"attribute_exists(#k)"}, rest...)
+	}
+	if len(rest) > 0 {
+		w.condition, err = scope.Condition("Statement", strings.Join(rest, " AND "))
+	}
+	return w, err
+}
+
+// keyed finds the one row that a statement is about, and what else it says.
+func (c *call) keyed(s *partiql.Statement) (w *write, rest []string, err error) {
+	t, err := c.server.table(s.Table)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, _, rest := s.Equal(t.schema.names()...)
+	if len(key) != len(t.schema) {
+		return nil, nil, validation("Where clause does not contain a mandatory equality on all key attributes")
+	}
+	w, err = c.newKeyed(s.Table, key)
+	return w, rest, err
+}
+
+func (s schema) names() []string {
+	var names []string
+	for _, a := range s {
+		names = append(names, a.name)
+	}
+	return names
+}
+
+// returned is what a write's RETURNING asks for.
+func returned(want string, w *write, out outcome) jsontext.Value {
+	switch want {
+	case "ALL_OLD":
+		return attributes(out.old)
+	case "ALL_NEW":
+		return attributes(out.new)
+	case "UPDATED_OLD":
+		return updated(w.update, out.before)
+	case "UPDATED_NEW":
+		return updated(w.update, out.after)
 	}
 	return nil
 }
 
-// newInsert checks an INSERT and makes it a conditional put.
-func (c *call) newInsert(s *statement) (*write, error) {
-	name, item, err := parseInsert(s.Statement, s.Parameters)
+// selectRows answers a SELECT: by a Query if the condition names a partition, else by a Scan.
+func (c *call) selectRows(in *executeStatement, s *partiql.Statement) (executed, error) {
+	t, err := c.server.table(s.Table)
 	if err != nil {
-		return nil, err
+		return executed{}, err
 	}
-	w, err := c.newPut(name, item)
+	reading := &reading{table: t, limit: 1 << 30, whole: map[place]*row{}}
+	if in.Limit != nil {
+		reading.limit = *in.Limit
+	}
+	if s.Index != "" {
+		t.mu.RLock()
+		x, ok := t.indexNamed(s.Index)
+		t.mu.RUnlock()
+		if !ok {
+			return executed{}, validation("The table does not have the specified index: %s", s.Index)
+		}
+		reading.index = x
+	}
+	request := paged{ConsistentRead: in.ConsistentRead, ReturnConsumedCapacity: in.ReturnConsumedCapacity}
+	if in.NextToken != "" {
+		if request.ExclusiveStartKey, err = keyOfToken(in.NextToken); err != nil {
+			return executed{}, err
+		}
+	}
+	if err := reading.statement(s); err != nil {
+		return executed{}, err
+	}
+	if err := reading.run(s, request.ExclusiveStartKey); err != nil {
+		return executed{}, err
+	}
+	p := request.answer(reading)
+	answer := executed{Items: []jsontext.Value{}, LastEvaluatedKey: p.LastEvaluatedKey, ConsumedCapacity: p.ConsumedCapacity}
+	for i, item := range p.items {
+		if s.Projection != "" {
+			item = columns(reading.row(reading.rows[i], true), s, reading.projection)
+		}
+		answer.Items = append(answer.Items, item)
+	}
+	if p.LastEvaluatedKey != nil {
+		answer.NextToken = base64.StdEncoding.EncodeToString(p.LastEvaluatedKey)
+	}
+	return answer, nil
+}
+
+// columns is what a SELECT shows of a row: each path under its last name.
+func columns(r *row, s *partiql.Statement, paths expression.Projection) jsontext.Value {
+	item, shown := expression.MustParseItem(r.raw), expression.Item{}
+	for i, path := range paths {
+		if v, ok := path.In(item); ok {
+			shown[s.Columns[i]] = v
+		}
+	}
+	return shown.Append(nil)
+}
+
+func keyOfToken(token string) (key expression.Item, err error) {
+	text, err := base64.StdEncoding.DecodeString(token)
+	if err == nil {
+		key, err = expression.ParseItem(text)
+	}
 	if err != nil {
-		return nil, err
+		return nil, validation("NextToken is invalid")
 	}
-	scope := expression.NewScope(map[string]string{"#k": w.table.schema[0].name}, nil)
-	w.condition, err = scope.Condition("Statement", "attribute_not_exists(#k)")
-	w.allOld = s.ReturnValuesOnConditionCheckFailure == "ALL_OLD"
-	return w, err
+	return key, nil
+}
+
+// statement sets what a SELECT filters by and shows.
+func (r *reading) statement(s *partiql.Statement) (err error) {
+	scope := expression.NewScope(s.Names, s.Values)
+	if len(s.Where) > 0 {
+		var all []string
+		for _, c := range s.Where {
+			all = append(all, c.Text)
+		}
+		if r.filter, err = scope.Condition("Statement", strings.Join(all, " AND ")); err != nil {
+			return err
+		}
+	}
+	if s.Projection != "" {
+		r.projection, err = scope.Projection("Statement", s.Projection)
+	}
+	return err
+}
+
+// run reads a page of a SELECT.
+func (r *reading) run(s *partiql.Statement, after expression.Item) error {
+	hash, _ := r.key()
+	names := make([]string, 0, len(hash))
+	for _, a := range hash {
+		names = append(names, a.name)
+	}
+	key, _, _ := s.Equal(names...)
+	from, partition := place{}, ""
+	if len(key) == len(hash) {
+		p, err := r.partition(key)
+		if err != nil {
+			return err
+		}
+		from, partition = p, p.partition
+	}
+	if after != nil {
+		p, err := r.startAt(after)
+		if err != nil {
+			return err
+		}
+		from = p.following()
+	}
+	r.table.mu.RLock()
+	defer r.table.mu.RUnlock()
+	r.content().ascend(from, func(row *row) bool {
+		return (partition == "" || row.partition == partition) && r.take(row)
+	})
+	return nil
+}
+
+// prepared is a statement of a batch or a transaction: a write, or a read of one row.
+type prepared struct {
+	statement *partiql.Statement
+	write     *write
+	read      *reading // without rows
+	place     place
+}
+
+// prepare checks a statement that is about one row.
+func (c *call) prepare(in *statement) (prepared, error) {
+	s, err := partiql.Parse(in.Statement, in.Parameters)
+	if err != nil {
+		return prepared{}, err
+	}
+	if s.Kind != partiql.Select {
+		w, err := c.newStatement(in, s)
+		if err != nil {
+			return prepared{statement: s}, err
+		}
+		return prepared{statement: s, write: w, place: w.place}, nil
+	}
+	w, _, err := c.keyed(s)
+	if err != nil {
+		return prepared{statement: s}, err
+	}
+	r := &reading{table: w.table}
+	return prepared{statement: s, read: r, place: w.place}, r.statement(s)
+}
+
+func (p prepared) table() *table {
+	switch {
+	case p.write != nil:
+		return p.write.table
+	case p.read != nil:
+		return p.read.table
+	}
+	return nil
+}
+
+// key is what Options.Fault is told.
+func (p prepared) key() expression.Item {
+	switch {
+	case p.statement.Kind == partiql.Insert:
+		return p.statement.Item
+	case p.write != nil:
+		return p.write.key
+	}
+	key, _, _ := p.statement.Equal(p.read.table.schema.names()...)
+	return key
+}
+
+// get reads the row of a SELECT. It needs the table's lock.
+func (p prepared) get() (item jsontext.Value, units float64) {
+	found := p.read.table.rows.get(p.place)
+	units = readUnits(sizeOf(found), true)
+	if found == nil || p.read.filter != nil && !p.read.filter.Holds(expression.MustParseItem(found.raw)) {
+		return nil, units
+	}
+	if p.statement.Projection != "" {
+		return columns(found, p.statement, p.read.projection), units
+	}
+	return found.raw, units
 }
 
 // batchExecuteStatement runs statements each by itself: those that fail are told in the answer.
 func (c *call) batchExecuteStatement(in *batchExecuteStatement) (batchExecuted, error) {
-	if n := len(in.Statements); n < 1 || n > maxBatchWrites {
-		return batchExecuted{}, validation("1 validation error detected: Value at 'statements' failed to satisfy constraint: Member must have length between 1 and %d", maxBatchWrites)
-	}
-	writes := make([]*write, len(in.Statements))
+	statements := make([]prepared, len(in.Statements))
 	errs := make([]error, len(in.Statements))
 	type target struct {
 		*table
 		place
 	}
 	seen := map[target]bool{}
+	reads := 0
 	for i := range in.Statements {
-		if err := checkStatement(in.Statements[i].Statement); err != nil {
-			return batchExecuted{}, err
+		statements[i], errs[i] = c.prepare(&in.Statements[i])
+		if s := statements[i].statement; s != nil && s.Kind == partiql.Select {
+			reads++
 		}
-		writes[i], errs[i] = c.newInsert(&in.Statements[i])
 		if errs[i] != nil {
 			continue // this statement's answer
 		}
-		at := target{writes[i].table, writes[i].place}
+		at := target{statements[i].table(), statements[i].place}
 		if seen[at] {
 			return batchExecuted{}, validation("Provided list of item keys contains duplicates")
 		}
 		seen[at] = true
 	}
-	out := batchExecuted{Responses: make([]statementAnswer, len(writes))}
+	if reads != 0 && reads != len(statements) {
+		return batchExecuted{}, validation("Batch execute statement cannot contain both read and write statements")
+	}
+	out := batchExecuted{Responses: make([]statementAnswer, len(statements))}
 	units := map[*table]float64{}
-	for i, w := range writes {
-		used, err := c.insert(&in.Statements[i], w, errs[i])
-		out.Responses[i] = statementAnswerOf(w, err)
-		if w != nil {
-			units[w.table] += used
+	for i, s := range statements {
+		answer, used, err := c.single(s, errs[i])
+		if err != nil {
+			e := asError(err)
+			answer.Error = &cancellation{Code: e.statementCode(), Message: e.Message, Item: e.item}
+		}
+		out.Responses[i] = answer
+		if t := s.table(); t != nil {
+			units[t] += used
 		}
 	}
-	for t, used := range units {
-		if capacity := consumed(in.ReturnConsumedCapacity, t, used); capacity != nil {
-			out.ConsumedCapacity = append(out.ConsumedCapacity, capacity)
-		}
-	}
+	out.ConsumedCapacity = consumedBy(in.ReturnConsumedCapacity, units)
 	return out, nil
 }
 
-// insert runs one statement of a batch; a failed condition costs as a write does.
-func (c *call) insert(s *statement, w *write, err error) (units float64, _ error) {
-	if err != nil {
-		return 0, err
+// single runs one statement of a batch; a failed condition costs as a write does.
+func (c *call) single(s prepared, wrong error) (answer statementAnswer, units float64, err error) {
+	t := s.table()
+	if t != nil {
+		answer.TableName = t.name
+	}
+	if wrong != nil {
+		return answer, 0, wrong
 	}
 	if c.server.options.Fault != nil {
-		_, item, err := parseInsert(s.Statement, s.Parameters)
+		if refused := c.part(t.name, s.key()); refused != nil {
+			return answer, 0, refused
+		}
+	}
+	if s.read != nil {
+		t.mu.RLock()
+		defer t.mu.RUnlock()
+		answer.Item, units = s.get()
+		return answer, units, nil
+	}
+	out, err := s.write.do()
+	if err != nil {
+		return answer, writeUnits(out.old, nil), duplicate(s.statement, err)
+	}
+	answer.Item = returned(s.statement.Returning, s.write, out)
+	return answer, out.writeUnits, nil
+}
+
+// executeTransaction runs all statements, or none: all of them read, or all write.
+func (c *call) executeTransaction(in *executeTransaction) (transactionExecuted, error) {
+	statements := make([]prepared, len(in.TransactStatements))
+	var writes []*write
+	type target struct {
+		*table
+		place
+	}
+	seen := map[target]bool{}
+	for i := range in.TransactStatements {
+		s, err := c.prepare(&in.TransactStatements[i])
 		if err != nil {
-			return 0, err
+			return transactionExecuted{}, err
 		}
-		if refused := c.part(w.table.name, item); refused != nil {
-			return 0, refused
+		at := target{s.table(), s.place}
+		if seen[at] {
+			return transactionExecuted{}, validation("Transaction request cannot include multiple operations on one item")
+		}
+		seen[at] = true
+		statements[i] = s
+		if s.write != nil {
+			writes = append(writes, s.write)
 		}
 	}
-	out, err := w.do()
+	switch {
+	case len(writes) == 0:
+		return c.transactSelects(in, statements)
+	case len(writes) < len(statements):
+		return transactionExecuted{}, validation("Transaction cannot contain both read and write statements")
+	}
+	request, err := json.Marshal(in.TransactStatements, json.Deterministic(true))
 	if err != nil {
-		return writeUnits(out.old, nil), duplicate(err)
+		return transactionExecuted{}, err
 	}
-	return out.writeUnits, nil
-}
-
-func statementAnswerOf(w *write, err error) (a statementAnswer) {
-	if w != nil && w.table != nil {
-		a.TableName = w.table.name
+	out := transactionExecuted{Responses: make([]itemAnswer, len(statements))}
+	if done, err := c.server.remember(in.ClientRequestToken, string(request)); done || err != nil {
+		return out, err
 	}
+	units, err := c.transact(writes)
 	if err != nil {
-		e := asError(err)
-		a.Error = &cancellation{Code: e.statementCode(), Message: e.Message, Item: e.item}
+		c.server.forget(in.ClientRequestToken)
+		return transactionExecuted{}, insertsOf(statements, err)
 	}
-	return a
+	out.ConsumedCapacity = consumedBy(in.ReturnConsumedCapacity, units)
+	return out, nil
 }
 
-// parseInsert reads INSERT INTO "table" VALUE {'name': ?, …}, the one kind of statement that is covered.
-func parseInsert(text string, parameters []expression.Value) (table string, item expression.Item, err error) {
-	p := &statementParser{rest: text}
-	p.word("INSERT")
-	p.word("INTO")
-	table = p.identifier()
-	p.word("VALUE")
-	p.symbol("{")
-	item = expression.Item{}
-	used := 0
-	for more := p.peek() != '}'; more && !p.failed; more = p.take(",") {
-		name := p.quoted('\'')
-		p.symbol(":")
-		p.symbol("?")
-		if used == len(parameters) {
-			return "", nil, validation("Number of parameters in request and statement don't match.")
-		}
-		if name == "" && !p.failed {
-			return "", nil, validation("Empty attribute name")
-		}
-		if _, twice := item[name]; twice {
-			return "", nil, validation("Duplicate attribute in statement: %s", name)
-		}
-		item[name] = parameters[used]
-		used++
+// insertsOf says of each INSERT whose condition failed that its key is there.
+func insertsOf(statements []prepared, err error) error {
+	e := asError(err)
+	if e.cancellations == nil {
+		return err
 	}
-	p.symbol("}")
-	if p.failed || strings.TrimSpace(p.rest) != "" {
-		return "", nil, validation("Statement wasn't well formed, can't be processed: only INSERT INTO \"table\" VALUE {'name': ?, ...} is covered")
-	}
-	if used != len(parameters) {
-		return "", nil, validation("Number of parameters in request and statement don't match.")
-	}
-	return table, item, nil
-}
-
-// statementParser cuts a statement from the front; after a failure it stays failed.
-type statementParser struct {
-	rest   string
-	failed bool
-}
-
-func (p *statementParser) skip() { p.rest = strings.TrimLeft(p.rest, " \t\r\n") }
-
-func (p *statementParser) peek() byte {
-	p.skip()
-	if p.rest == "" {
-		return 0
-	}
-	return p.rest[0]
-}
-
-func (p *statementParser) take(symbol string) bool {
-	p.skip()
-	rest, ok := strings.CutPrefix(p.rest, symbol)
-	if ok {
-		p.rest = rest
-	}
-	return ok
-}
-
-func (p *statementParser) symbol(symbol string) {
-	if !p.take(symbol) {
-		p.failed = true
-	}
-}
-
-func (p *statementParser) word(word string) {
-	p.skip()
-	if len(p.rest) < len(word) || !strings.EqualFold(p.rest[:len(word)], word) {
-		p.failed = true
-		return
-	}
-	p.rest = p.rest[len(word):]
-}
-
-// identifier is a table's name, in double quotes or without.
-func (p *statementParser) identifier() string {
-	if p.peek() == '"' {
-		return p.quoted('"')
-	}
-	end := strings.IndexAny(p.rest, " \t\r\n")
-	if end < 0 {
-		p.failed = true
-		return ""
-	}
-	name := p.rest[:end]
-	p.rest = p.rest[end:]
-	return name
-}
-
-// quoted is a text in quotes, where a quote inside is doubled.
-func (p *statementParser) quoted(quote byte) string {
-	if p.peek() != quote {
-		p.failed = true
-		return ""
-	}
-	var text strings.Builder
-	for i := 1; i < len(p.rest); i++ {
-		switch {
-		case p.rest[i] != quote:
-			text.WriteByte(p.rest[i])
-		case i+1 < len(p.rest) && p.rest[i+1] == quote:
-			text.WriteByte(quote)
-			i++
-		default:
-			p.rest = p.rest[i+1:]
-			return text.String()
+	reasons := slices.Clone(e.cancellations)
+	for i, r := range reasons {
+		if r.Code == "ConditionalCheckFailed" && statements[i].statement.Kind == partiql.Insert {
+			reasons[i].Code, reasons[i].Message = "DuplicateItem", "Duplicate primary key exists in table"
 		}
 	}
-	p.failed = true
-	return ""
+	return canceledBy(reasons)
+}
+
+func (c *call) transactSelects(in *executeTransaction, statements []prepared) (transactionExecuted, error) {
+	var tables []*table
+	for _, s := range statements {
+		if !slices.Contains(tables, s.table()) {
+			tables = append(tables, s.table())
+		}
+	}
+	slices.SortFunc(tables, func(a, b *table) int { return strings.Compare(a.name+a.id, b.name+b.id) })
+	for _, t := range tables {
+		t.mu.RLock()
+		defer t.mu.RUnlock()
+	}
+	out := transactionExecuted{Responses: make([]itemAnswer, len(statements))}
+	units := map[*table]float64{}
+	for i, s := range statements {
+		item, used := s.get()
+		out.Responses[i].Item = item
+		units[s.table()] += 2 * used
+	}
+	out.ConsumedCapacity = consumedBy(in.ReturnConsumedCapacity, units)
+	return out, nil
+}
+
+// consumedBy is the answer to ReturnConsumedCapacity for several tables.
+func consumedBy(want string, units map[*table]float64) (all []*consumedCapacity) {
+	for t, used := range units {
+		if capacity := consumed(want, t, used); capacity != nil {
+			all = append(all, capacity)
+		}
+	}
+	return all
 }

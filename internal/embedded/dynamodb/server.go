@@ -90,6 +90,7 @@ type call struct {
 	ctx       context.Context //nolint:containedctx // a call is a request, and lives as long
 	operation string
 	agent     string
+	host      string
 	fault     Fault // what Options.Fault said of the whole call
 }
 
@@ -192,7 +193,7 @@ func encode(out any) ([]byte, error) {
 // ServeHTTP answers one call of DynamoDB's JSON protocol.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	version, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	c := &call{server: s, ctx: r.Context(), operation: name, agent: r.UserAgent()}
+	c := &call{server: s, ctx: r.Context(), operation: name, agent: r.UserAgent(), host: r.Host}
 	answer, err := c.answer(r, version)
 	if c.fault.Lose || r.Context().Err() != nil { // in the second case nobody waits for the answer
 		panic(http.ErrAbortHandler)

@@ -22,6 +22,7 @@ type table struct {
 	mu      sync.RWMutex
 	rows    rows
 	indexes []*index
+	tags    map[string]string
 	stream  *stream // nil while there is none
 	latest  *stream // the current or the last one
 	ttl     string  // the attribute, or ""

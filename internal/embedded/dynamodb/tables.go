@@ -35,7 +35,7 @@ type createTable struct {
 	BillingMode                                   string
 	ProvisionedThroughput                         *throughput
 	StreamSpecification                           *streamSpecification
-	Tags                                          []any // accepted, and not kept
+	Tags                                          []tag
 	LocalSecondaryIndexes, GlobalSecondaryIndexes []indexRequest
 }
 
@@ -128,7 +128,7 @@ func (c *call) createTable(in *createTable) (tableAnswer, error) {
 	if err != nil {
 		return tableAnswer{}, err
 	}
-	t := &table{name: tableName(in.TableName), created: s.now(), schema: key, billing: in.BillingMode}
+	t := &table{name: tableName(in.TableName), created: s.now(), schema: key, billing: in.BillingMode, tags: map[string]string{}}
 	if t.indexes, err = in.indexes(key); err != nil {
 		return tableAnswer{}, err
 	}
@@ -143,6 +143,9 @@ func (c *call) createTable(in *createTable) (tableAnswer, error) {
 	t.id = fmt.Sprintf("00000000-0000-4000-8000-%012x", s.sequence.next())
 	if err := s.setStream(t, in.StreamSpecification); err != nil {
 		return tableAnswer{}, err
+	}
+	for _, one := range in.Tags {
+		t.tags[one.Key] = one.Value
 	}
 	s.tables[t.name] = t
 	return tableAnswer{s.describe(t)}, nil

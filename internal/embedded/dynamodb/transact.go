@@ -103,12 +103,16 @@ func (c *call) transactWriteItems(in *transactWriteItems) (transactWritten, erro
 	if bytes > maxTransactionBytes {
 		return transactWritten{}, validation("Transaction request size has exceeded the maximum allowed size")
 	}
-	if done, err := c.server.remember(in); done || err != nil {
+	request, err := json.Marshal(in.TransactItems, json.Deterministic(true))
+	if err != nil {
+		return transactWritten{}, fmt.Errorf("encode transaction: %w", err)
+	}
+	if done, err := c.server.remember(in.ClientRequestToken, string(request)); done || err != nil {
 		return transactWritten{}, err
 	}
 	units, err := c.transact(writes)
 	if err != nil {
-		c.server.forget(in)
+		c.server.forget(in.ClientRequestToken)
 		return transactWritten{}, err
 	}
 	var out transactWritten
@@ -120,11 +124,7 @@ func (c *call) transactWriteItems(in *transactWriteItems) (transactWritten, erro
 			out.ItemCollectionMetrics[w.table.name] = append(out.ItemCollectionMetrics[w.table.name], m)
 		}
 	}
-	for t, used := range units {
-		if capacity := consumed(in.ReturnConsumedCapacity, t, used); capacity != nil {
-			out.ConsumedCapacity = append(out.ConsumedCapacity, capacity)
-		}
-	}
+	out.ConsumedCapacity = consumedBy(in.ReturnConsumedCapacity, units)
 	return out, nil
 }
 
@@ -178,13 +178,9 @@ func canceledBy(reasons []cancellation) *Error {
 }
 
 // remember notes a client request token, and reports whether the same request was done under it before.
-func (s *Server) remember(in *transactWriteItems) (done bool, err error) {
-	if in.ClientRequestToken == "" {
+func (s *Server) remember(name, request string) (done bool, err error) {
+	if name == "" {
 		return false, nil
-	}
-	text, err := json.Marshal(in.TransactItems, json.Deterministic(true))
-	if err != nil {
-		return false, fmt.Errorf("encode transaction: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,21 +189,21 @@ func (s *Server) remember(in *transactWriteItems) (done bool, err error) {
 			delete(s.tokens, name)
 		}
 	}
-	if t, ok := s.tokens[in.ClientRequestToken]; ok {
-		if t.request != string(text) {
+	if t, ok := s.tokens[name]; ok {
+		if t.request != request {
 			return false, &Error{Code: "IdempotentParameterMismatchException", Message: "DynamoDB rejected the request because you retried a request with a different payload but with an idempotent token that was already used"}
 		}
 		return true, nil
 	}
-	s.tokens[in.ClientRequestToken] = token{string(text), s.now()}
+	s.tokens[name] = token{request, s.now()}
 	return false, nil
 }
 
 // forget drops the token of a transaction that did not happen.
-func (s *Server) forget(in *transactWriteItems) {
+func (s *Server) forget(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.tokens, in.ClientRequestToken)
+	delete(s.tokens, name)
 }
 
 type transactGet struct {
@@ -282,10 +278,6 @@ func (c *call) transactGetItems(in *transactGetItems) (transactGot, error) {
 			out.Responses[i].Item = projected(found, r.projection)
 		}
 	}
-	for t, used := range units {
-		if capacity := consumed(in.ReturnConsumedCapacity, t, used); capacity != nil {
-			out.ConsumedCapacity = append(out.ConsumedCapacity, capacity)
-		}
-	}
+	out.ConsumedCapacity = consumedBy(in.ReturnConsumedCapacity, units)
 	return out, nil
 }

@@ -1,0 +1,114 @@
+package dynamodb
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// maxTags is how many tags a table may have.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Tagging.html
+const maxTags = 50
+
+type tag struct{ Key, Value string }
+
+type (
+	tagResource struct {
+		ResourceArn string
+		Tags        []tag
+	}
+	untagResource struct {
+		ResourceArn string
+		TagKeys     []string
+	}
+	listTags struct {
+		ResourceArn string
+		NextToken   string // all tags fit into one answer
+	}
+	tagList  struct{ Tags []tag }
+	noAnswer struct{}
+)
+
+// tagged finds the table of an ARN.
+func (c *call) tagged(arn string) (*table, error) {
+	if !strings.HasPrefix(arn, "arn:") || !strings.Contains(arn, ":table/") {
+		return nil, validation("Invalid TableArn: Invalid ResourceArn provided as input %s", arn)
+	}
+	t, err := c.server.table(arn)
+	if err != nil || c.server.tableARN(t.name) != arn {
+		return nil, notFound("Requested resource not found: ResourcArn: %s not found", arn)
+	}
+	return t, nil
+}
+
+func (c *call) tagResource(in *tagResource) (noAnswer, error) {
+	t, err := c.tagged(in.ResourceArn)
+	if err != nil {
+		return noAnswer{}, err
+	}
+	if len(in.Tags) == 0 {
+		return noAnswer{}, validation("Atleast one Tag needs to be provided as Input.")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tags := maps.Clone(t.tags)
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	for _, one := range in.Tags {
+		tags[one.Key] = one.Value
+	}
+	if len(tags) > maxTags {
+		return noAnswer{}, validation("The number of tags exceeds the limit of %d", maxTags)
+	}
+	t.tags = tags
+	return noAnswer{}, nil
+}
+
+func (c *call) untagResource(in *untagResource) (noAnswer, error) {
+	t, err := c.tagged(in.ResourceArn)
+	if err != nil {
+		return noAnswer{}, err
+	}
+	if len(in.TagKeys) == 0 {
+		return noAnswer{}, validation("Atleast one Tag Key needs to be provided as Input.")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, key := range in.TagKeys {
+		delete(t.tags, key)
+	}
+	return noAnswer{}, nil
+}
+
+// listTagsOfResource does not tell a caller that a table is not there.
+func (c *call) listTagsOfResource(in *listTags) (tagList, error) {
+	t, err := c.tagged(in.ResourceArn)
+	if err != nil && asError(err).Code == "ResourceNotFoundException" {
+		return tagList{}, &Error{Code: "AccessDeniedException", Message: "User is not authorized to perform: dynamodb:ListTagsOfResource on resource: " + in.ResourceArn}
+	}
+	if err != nil {
+		return tagList{}, err
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := tagList{Tags: []tag{}}
+	for _, key := range slices.Sorted(maps.Keys(t.tags)) {
+		out.Tags = append(out.Tags, tag{key, t.tags[key]})
+	}
+	return out, nil
+}
+
+type endpoints struct {
+	Endpoints []endpoint
+}
+
+type endpoint struct {
+	Address              string
+	CachePeriodInMinutes int
+}
+
+// describeEndpoints names the host that was asked.
+func (c *call) describeEndpoints(*struct{}) (endpoints, error) {
+	return endpoints{[]endpoint{{c.host, 1440}}}, nil
+}
