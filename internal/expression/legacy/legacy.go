@@ -54,7 +54,7 @@ func Request(operation string, body []byte) ([]byte, error) {
 	}
 	var members map[string]jsontext.Value
 	if json.Unmarshal(body, &members, lenient) != nil {
-		return body, nil // whoever decodes the request says what is wrong with it
+		return body, nil //nolint:nilerr // whoever decodes the request says what is wrong with it
 	}
 	translated, err := Translate(operation, members)
 	if err != nil || !translated {
@@ -78,12 +78,12 @@ func Translate(operation string, members map[string]jsontext.Value) (translated 
 func translateTables(known []parameter, members map[string]jsontext.Value) (translated bool, err error) {
 	var tables map[string]jsontext.Value
 	if json.Unmarshal(members["RequestItems"], &tables, lenient) != nil {
-		return false, nil // whoever decodes the request says what is wrong with it
+		return false, nil //nolint:nilerr // whoever decodes the request says what is wrong with it
 	}
 	for name, table := range tables {
 		var part map[string]jsontext.Value
 		if json.Unmarshal(table, &part, lenient) != nil {
-			return false, nil
+			return false, nil //nolint:nilerr // as above
 		}
 		did, err := translate(known, part)
 		if err != nil {

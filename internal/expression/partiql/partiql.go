@@ -289,19 +289,25 @@ func (p *parser) where() {
 	for _, c := range s.Where[start:] {
 		all = append(all, c.Text)
 	}
-	text := strings.Join(all, " AND ")
-	for p.word("OR") {
-		text += " OR " + p.conjunction()
-	}
-	s.Where = append(s.Where[:start], Conjunct{Text: "(" + text + ")"})
+	s.Where = append(s.Where[:start], Conjunct{Text: "(" + p.disjunction(strings.Join(all, " AND ")) + ")"})
 }
 
-func (p *parser) conjunction() string {
-	text := p.not().Text
-	for p.word("AND") {
-		text += " AND " + p.not().Text
+// disjunction reads what follows its first term: terms joined by OR.
+func (p *parser) disjunction(first string) string {
+	terms := []string{first}
+	for p.word("OR") {
+		terms = append(terms, p.conjunction())
 	}
-	return text
+	return strings.Join(terms, " OR ")
+}
+
+// conjunction reads terms joined by AND.
+func (p *parser) conjunction() string {
+	terms := []string{p.not().Text}
+	for p.word("AND") {
+		terms = append(terms, p.not().Text)
+	}
+	return strings.Join(terms, " AND ")
 }
 
 func (p *parser) not() Conjunct {
@@ -309,10 +315,7 @@ func (p *parser) not() Conjunct {
 		return Conjunct{Text: "NOT " + p.not().Text}
 	}
 	if p.take("(") {
-		text := p.conjunction()
-		for p.word("OR") {
-			text += " OR " + p.conjunction()
-		}
+		text := p.disjunction(p.conjunction())
 		p.symbol(")")
 		return Conjunct{Text: "(" + text + ")"}
 	}
@@ -325,13 +328,13 @@ var functions = map[string]int{"begins_with": 2, "contains": 2, "attribute_type"
 func (p *parser) comparison() Conjunct {
 	for name, arguments := range functions {
 		if p.call(name) {
-			text := name + "(" + p.path()
+			list := []string{p.path()}
 			for range arguments - 1 {
 				p.symbol(",")
-				text += ", " + p.operand()
+				list = append(list, p.operand())
 			}
 			p.symbol(")")
-			return Conjunct{Text: text + ")"}
+			return Conjunct{Text: name + "(" + strings.Join(list, ", ") + ")"}
 		}
 	}
 	left := p.operand()
@@ -419,7 +422,8 @@ func (p *parser) path() string {
 	if !ok {
 		return ""
 	}
-	text := p.name(name)
+	var text strings.Builder
+	text.WriteString(p.name(name))
 	for p.err == nil {
 		switch {
 		case p.take("["):
@@ -427,7 +431,7 @@ func (p *parser) path() string {
 			for digits < len(p.rest) && p.rest[digits] >= '0' && p.rest[digits] <= '9' {
 				digits++
 			}
-			text += "[" + p.rest[:digits] + "]"
+			text.WriteString("[" + p.rest[:digits] + "]")
 			p.rest = p.rest[digits:]
 			p.symbol("]")
 			if digits == 0 {
@@ -435,12 +439,12 @@ func (p *parser) path() string {
 			}
 		case p.take("."):
 			name, _ := p.identifier()
-			text += "." + p.name(name)
+			text.WriteString("." + p.name(name))
 		default:
-			return text
+			return text.String()
 		}
 	}
-	return text
+	return text.String()
 }
 
 func (p *parser) name(attribute string) string {

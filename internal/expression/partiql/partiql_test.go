@@ -129,8 +129,7 @@ func FuzzStatement(f *testing.F) {
 		s, err := Parse(statement, parameters)
 		Table(statement)
 		if err != nil {
-			_, known := err.(*expression.Error)
-			require.True(t, known, "%T", err)
+			require.ErrorAs(t, err, new(*expression.Error))
 			return // refused
 		}
 		if s.Kind != Insert {
