@@ -41,7 +41,7 @@ func FuzzScanAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		before := bytes.Clone(answer)
-		decoder := events.NewDecoder(pkOnly)
+		decoder := newDecoder(pkOnly)
 		if quick, ok := quickScan(decoder, answer); ok {
 			page, err := (&Source{schema: pkOnly}).cut(decoder, answer)
 			require.NoError(t, err, "%s", answer)
@@ -88,7 +88,7 @@ func FuzzStreamRecord(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, local bool) {
 		s := &Stream{table: &Table{name: "orders", local: local}, schema: schema}
-		decoder := events.NewDecoder(schema)
+		decoder := newDecoder(schema)
 		for _, answer := range []string{`{"Records":[%s]}`, `{"NextShardIterator":"next","Records":[%[1]s,%[1]s],"More":[1e3,null,{}]}`} {
 			answer := fmt.Appendf(nil, answer, raw)
 			if quick, ok := quickRecords(decoder, answer); ok {
@@ -97,7 +97,7 @@ func FuzzStreamRecord(f *testing.F) {
 				require.Equal(t, page, quick, "%s", answer)
 			}
 		}
-		change, err := s.change(newCutter(raw), events.NewDecoder(schema))
+		change, err := s.change(newCutter(raw), newDecoder(schema))
 		if err != nil {
 			require.NotEqual(t, fault.Record, fault.Of(classify(err, "read")), "a record of the stream that is not understood must not be taken for a bad row")
 			return // refused

@@ -35,7 +35,7 @@ func (m *Markers) Scan(ctx context.Context, segment, total int, after []byte) (s
 	if err != nil {
 		return sweep.Page{}, err
 	}
-	decoder := m.decoders.Get().(*events.Decoder)
+	decoder := m.decoders.Get().(*decoder)
 	defer m.decoders.Put(decoder)
 	page := sweep.Page{Last: scanned.last}
 	for _, raw := range scanned.items {
@@ -54,7 +54,7 @@ func (m *Markers) Scan(ctx context.Context, segment, total int, after []byte) (s
 }
 
 // marker reads an item that has the deleted-at attribute; false when that is no number, so not ours.
-func (m *Markers) marker(decoder *events.Decoder, raw []byte) (marker sweep.Marker, item events.Item, ok bool, err error) {
+func (m *Markers) marker(decoder *decoder, raw []byte) (marker sweep.Marker, item events.Item, ok bool, err error) {
 	item, err = decoder.Item(raw)
 	if err != nil {
 		return marker, item, false, err
@@ -78,7 +78,7 @@ func (m *Markers) state(was sweep.Marker, raw []byte) (sweep.State, error) {
 	if raw == nil {
 		return sweep.Changed, nil
 	}
-	decoder := m.decoders.Get().(*events.Decoder)
+	decoder := m.decoders.Get().(*decoder)
 	defer m.decoders.Put(decoder)
 	now, item, ok, err := m.marker(decoder, raw)
 	switch {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/crossfadedb/crossfade/internal/capture"
+	"github.com/crossfadedb/crossfade/internal/dynamojson"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/snapshot"
 )
@@ -30,12 +31,59 @@ func (k *keys) each(to func(i int, key events.Key)) {
 	}
 }
 
+// decoder is a decoder of items, and finds the keys of those that stand in an answer. It is for one goroutine at a time.
+type decoder struct {
+	*events.Decoder
+	schema events.KeySchema
+	items  *dynamojson.Splitter
+	room   []events.Attribute // of the item before; nobody keeps them
+}
+
+func newDecoder(schema events.KeySchema) *decoder {
+	return &decoder{Decoder: events.NewDecoder(schema), schema: schema, items: dynamojson.NewSplitter()}
+}
+
+// row reads an item and appends its key to keys. It returns the index behind the item, or -1 if that is not of the quick form or
+// has no key of the table.
+func (d *decoder) row(text dynamojson.Quick, i int, keys []byte) (end int, _ []byte) {
+	item, end := d.item(text, i)
+	return d.appendKey(keys, item, end)
+}
+
+// key is row of an item that has no attributes but those of the key.
+func (d *decoder) key(text dynamojson.Quick, i int, keys []byte) (end int, _ []byte) {
+	item, end := d.item(text, i)
+	if len(item.Attributes) > len(d.schema) {
+		return -1, keys
+	}
+	return d.appendKey(keys, item, end)
+}
+
+func (d *decoder) item(text dynamojson.Quick, i int) (item events.Item, end int) {
+	if item, end = d.items.At(text, i, d.room[:0]); end >= 0 {
+		d.room = item.Attributes
+	}
+	return item, end
+}
+
+// appendKey appends the key of an item that ends there.
+func (d *decoder) appendKey(keys []byte, item events.Item, end int) (int, []byte) {
+	if end < 0 {
+		return -1, keys
+	}
+	with, err := d.schema.AppendKey(keys, item)
+	if err != nil {
+		return -1, keys
+	}
+	return end, with
+}
+
 // quickScan is Source.cut for an answer whose items the decoder takes the quick way. It validates them, cuts them and
 // finds their keys in one pass; the little around them is cut as always.
-func quickScan(decoder *events.Decoder, answer []byte) (page snapshot.Page, ok bool) {
+func quickScan(decoder *decoder, answer []byte) (page snapshot.Page, ok bool) {
 	const name, begin = `"Items"`, `"Items":[`
 	start := bytes.Index(answer, []byte(begin))
-	text, ok := events.AsQuick(answer)
+	text, ok := dynamojson.AsQuick(answer)
 	if start < 0 || !ok {
 		return page, false
 	}
@@ -44,7 +92,7 @@ func quickScan(decoder *events.Decoder, answer []byte) (page snapshot.Page, ok b
 	k := keys{ends: make([]int, 0, room)}
 	page.Rows = make([]snapshot.Row, 0, room)
 	end := text.Elements(first, func(i int) (end int) {
-		if end, k.text = decoder.Row(text, i, k.text); end >= 0 {
+		if end, k.text = decoder.row(text, i, k.text); end >= 0 {
 			k.ends = append(k.ends, len(k.text))
 			page.Rows = append(page.Rows, snapshot.Row{Item: answer[i:end:end]})
 		}
@@ -64,8 +112,8 @@ func quickScan(decoder *events.Decoder, answer []byte) (page snapshot.Page, ok b
 }
 
 // quickRecords is Stream.cut for an answer that is JSON of the quick form.
-func quickRecords(decoder *events.Decoder, answer []byte) (page capture.Page, ok bool) {
-	text, ok := events.AsQuick(answer)
+func quickRecords(decoder *decoder, answer []byte) (page capture.Page, ok bool) {
+	text, ok := dynamojson.AsQuick(answer)
 	if !ok {
 		return page, false
 	}
@@ -78,7 +126,7 @@ func quickRecords(decoder *events.Decoder, answer []byte) (page capture.Page, ok
 			return text.Elements(i, func(i int) int {
 				var r streamRecord
 				end := r.quick(text, i, func(i int) (end int) {
-					end, k.text = decoder.KeyOnly(text, i, k.text)
+					end, k.text = decoder.key(text, i, k.text)
 					return end
 				})
 				change, err := r.change()
@@ -107,7 +155,7 @@ func quickRecords(decoder *events.Decoder, answer []byte) (page capture.Page, ok
 }
 
 // quick reads a record; key reads its key.
-func (r *streamRecord) quick(text events.Quick, i int, key func(i int) int) int {
+func (r *streamRecord) quick(text dynamojson.Quick, i int, key func(i int) int) int {
 	return text.Members(i, func(name []byte, i int) (end int) {
 		switch string(name) {
 		case "eventName":
@@ -120,7 +168,7 @@ func (r *streamRecord) quick(text events.Quick, i int, key func(i int) int) int 
 	})
 }
 
-func (r *streamRecord) quickMember(text events.Quick, name string, i int, key func(i int) int) (end int) {
+func (r *streamRecord) quickMember(text dynamojson.Quick, name string, i int, key func(i int) int) (end int) {
 	switch name {
 	case "SequenceNumber":
 		r.sequence, end = text.Text(i)

@@ -6,14 +6,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/crossfadedb/crossfade/internal/events"
 )
 
 // What DynamoDB sends goes the quick way, and is the same either way.
 func TestQuickTakesTheUsual(t *testing.T) {
 	t.Parallel()
-	decoder := events.NewDecoder(schema)
+	decoder := newDecoder(schema)
 	var more strings.Builder
 	for i := range 40 {
 		fmt.Fprintf(&more, `,"attribute %d":{"S":""}`, i)
@@ -60,7 +58,7 @@ func TestQuickScanTakesNoOtherArray(t *testing.T) {
 		`{"Items":[` + row + `],"Items":[]}`, `{"Items":[` + row + `]`, `{"Items":[` + row + `],}`, `{"Items":[` + row + `,]}`,
 		"{\"Items\":[" + row + "],\"X\":\"\xff\"}", `{"Items":[{"pk":{"S":"a"}}]}`, `{"Items":[{"pk":{"S":"a"},"sk":{"S":"1"}}]}`,
 	} {
-		_, ok := quickScan(events.NewDecoder(schema), []byte(answer))
+		_, ok := quickScan(newDecoder(schema), []byte(answer))
 		require.False(t, ok, answer)
 	}
 }

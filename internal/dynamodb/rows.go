@@ -34,7 +34,7 @@ func (r *Rows) Older(ctx context.Context, than events.Version, segment, total in
 	if err != nil {
 		return snapshot.StoredPage{}, err
 	}
-	decoder := r.decoders.Get().(*events.Decoder)
+	decoder := r.decoders.Get().(*decoder)
 	defer r.decoders.Put(decoder)
 	page := snapshot.StoredPage{Items: make([]snapshot.Stored, 0, len(scanned.items)), Last: scanned.last}
 	for _, raw := range scanned.items {
@@ -47,7 +47,7 @@ func (r *Rows) Older(ctx context.Context, than events.Version, segment, total in
 	return page, nil
 }
 
-func (r *Rows) stored(decoder *events.Decoder, raw []byte) (stored snapshot.Stored, err error) {
+func (r *Rows) stored(decoder *decoder, raw []byte) (stored snapshot.Stored, err error) {
 	item, err := decoder.Item(raw)
 	if err != nil {
 		return stored, err

@@ -26,12 +26,12 @@ func NewSource(t *Table, schema events.KeySchema) *Source {
 
 // decoders is a pool of decoders, which are for one goroutine at a time.
 func decoders(schema events.KeySchema) sync.Pool {
-	return sync.Pool{New: func() any { return events.NewDecoder(schema) }}
+	return sync.Pool{New: func() any { return newDecoder(schema) }}
 }
 
 // Scan implements snapshot.Source.
 func (s *Source) Scan(ctx context.Context, segment, total int, after []byte) (page snapshot.Page, err error) {
-	decoder := s.decoders.Get().(*events.Decoder)
+	decoder := s.decoders.Get().(*decoder)
 	defer s.decoders.Put(decoder)
 	err = s.table.scanned(ctx, scanRequest{segment: segment, total: total, after: after}, func(answer []byte) error {
 		var ok bool
@@ -44,7 +44,7 @@ func (s *Source) Scan(ctx context.Context, segment, total int, after []byte) (pa
 }
 
 // cut cuts any answer.
-func (s *Source) cut(decoder *events.Decoder, answer []byte) (snapshot.Page, error) {
+func (s *Source) cut(decoder *decoder, answer []byte) (snapshot.Page, error) {
 	scanned, err := cutScan(answer)
 	if err != nil {
 		return snapshot.Page{}, err
@@ -88,7 +88,7 @@ func (t *Table) lookup(ctx context.Context, key events.Key, attribute string) (f
 	return found, consumed(answer), classify(err, what)
 }
 
-func keyOf(d *events.Decoder, schema events.KeySchema, raw []byte) (events.Key, error) {
+func keyOf(d *decoder, schema events.KeySchema, raw []byte) (events.Key, error) {
 	item, err := d.Item(raw)
 	if err != nil {
 		return "", err

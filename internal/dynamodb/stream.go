@@ -210,7 +210,7 @@ func (s *Stream) Records(ctx context.Context, iterator string) (capture.Page, er
 	if err != nil {
 		return capture.Page{}, s.noRecords(ctx, err, what, iterator)
 	}
-	decoder := s.decoders.Get().(*events.Decoder)
+	decoder := s.decoders.Get().(*decoder)
 	defer s.decoders.Put(decoder)
 	if !s.table.local || !bytes.Contains(answer, []byte("{}")) { // else an image may need repair
 		if page, ok := quickRecords(decoder, answer); ok {
@@ -222,7 +222,7 @@ func (s *Stream) Records(ctx context.Context, iterator string) (capture.Page, er
 }
 
 // cut cuts any answer.
-func (s *Stream) cut(decoder *events.Decoder, answer []byte) (page capture.Page, err error) {
+func (s *Stream) cut(decoder *decoder, answer []byte) (page capture.Page, err error) {
 	c := newCutter(answer)
 	some := false // an answer without the member is not one: without an iterator too, it would be the end of the shard
 	err = c.object(func(name string) error {
@@ -258,7 +258,7 @@ type streamRecord struct {
 }
 
 // change cuts one record.
-func (s *Stream) change(c *cutter, decoder *events.Decoder) (change capture.Change, err error) {
+func (s *Stream) change(c *cutter, decoder *decoder) (change capture.Change, err error) {
 	var r streamRecord
 	if err := r.cut(c); err != nil {
 		return change, err

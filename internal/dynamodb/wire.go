@@ -16,8 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
-	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/crossfadedb/crossfade/internal/dynamojson"
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
@@ -176,11 +176,4 @@ func parseError(answer []byte, status int) *answerError {
 }
 
 // quote appends s as a JSON string.
-func quote(b []byte, s string) []byte {
-	b, err := jsontext.AppendQuote(b, s)
-	if err != nil {
-		// Only invalid UTF-8 fails, and names come from JSON that has been validated or from the configuration.
-		panic(fmt.Sprintf("dynamodb: quote %q: %v", s, err))
-	}
-	return b
-}
+func quote(b []byte, s string) []byte { return dynamojson.Quote(b, s) }

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crossfadedb/crossfade/internal/dynamojson"
 )
 
 // KeyAttribute is one attribute of a primary key.
@@ -34,7 +35,7 @@ func (s KeySchema) Equal(o KeySchema) bool { return slices.Equal(s, o) }
 
 // Key is a primary key in its canonical form: a JSON object of the key attributes in key-schema order,
 // without white space, strings escaped no more than JSON demands, binaries in padded base64, numbers in the
-// one form of canonicalNumber. Two texts of one key are therefore one Key, and a Key can stand wherever
+// one form of dynamojson.CanonicalNumber. Two texts of one key are therefore one Key, and a Key can stand wherever
 // DynamoDB takes a key or an item.
 //
 // The zero Key is no key.
@@ -42,12 +43,12 @@ type Key string
 
 // Key returns the key of an item. Errors are of type *Invalid, reason KeyMismatch.
 func (s KeySchema) Key(item Item) (Key, error) {
-	key, err := s.appendKey(make([]byte, 0, 64), item)
+	key, err := s.AppendKey(make([]byte, 0, 64), item)
 	return Key(key), err
 }
 
-// appendKey appends the key of an item; nothing with an error.
-func (s KeySchema) appendKey(b []byte, item Item) ([]byte, error) {
+// AppendKey appends the key of an item, and returns nil with an error. Errors are of type *Invalid, reason KeyMismatch.
+func (s KeySchema) AppendKey(b []byte, item Item) ([]byte, error) {
 	for i, a := range s {
 		value := item.Attribute(a.Name)
 		if value == nil {
@@ -59,8 +60,8 @@ func (s KeySchema) appendKey(b []byte, item Item) ([]byte, error) {
 			b = append(b, ',')
 		}
 		var err error
-		if b, err = a.appendName(b); err != nil {
-			return nil, err
+		if b, err = dynamojson.AppendQuote(b, a.Name); err != nil {
+			return nil, mismatch("key attribute %s: %v", a.Name, err)
 		}
 		b = append(b, ':')
 		if b, err = a.appendCanonical(b, value); err != nil {
@@ -70,23 +71,9 @@ func (s KeySchema) appendKey(b []byte, item Item) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// appendName appends the attribute's name as JSON.
-func (a KeyAttribute) appendName(b []byte) ([]byte, error) {
-	for _, c := range []byte(a.Name) {
-		if c >= utf8.RuneSelf || !plain[c] {
-			b, err := jsontext.AppendQuote(b, a.Name)
-			if err != nil {
-				return nil, mismatch("key attribute %s: %v", a.Name, err)
-			}
-			return b, nil
-		}
-	}
-	return append(append(append(b, '"'), a.Name...), '"'), nil
-}
-
 // appendCanonical appends the canonical form of value, which must be of the attribute's type.
 func (a KeyAttribute) appendCanonical(b, value []byte) ([]byte, error) {
-	kind, text, err := typed(value)
+	kind, text, err := dynamojson.Typed(value)
 	if err != nil || kind != a.Type {
 		return nil, mismatch("key attribute %s is not of type %s", a.Name, a.Type)
 	}
@@ -94,7 +81,7 @@ func (a KeyAttribute) appendCanonical(b, value []byte) ([]byte, error) {
 		// It is escaped no more than JSON demands, for it is not at all.
 		return append(append(append(b, `{"S":`...), text...), '}'), nil
 	}
-	if a.Type == "N" && isPlainInteger(text) {
+	if a.Type == "N" && dynamojson.IsPlainInteger(text) {
 		return append(append(append(b, `{"N":`...), text...), '}'), nil
 	}
 	plain, err := jsontext.AppendUnquote(nil, text)
@@ -107,7 +94,7 @@ func (a KeyAttribute) appendCanonical(b, value []byte) ([]byte, error) {
 	s := string(plain)
 	switch a.Type {
 	case "N":
-		if s, err = canonicalNumber(s); err != nil {
+		if s, err = dynamojson.CanonicalNumber(s); err != nil {
 			return nil, mismatch("key attribute %s: %v", a.Name, err)
 		}
 	case "B":
@@ -132,10 +119,10 @@ func (a KeyAttribute) appendCanonical(b, value []byte) ([]byte, error) {
 // Key parses the JSON of a key, canonical or not. It must hold the key attributes and nothing else. Errors
 // are of type *Invalid, reason KeyMismatch.
 func (d *Decoder) Key(text []byte) (Key, error) {
-	item, err := d.split(text, d.inKey[:0])
+	item, err := d.items.Into(text, d.inKey[:0])
 	d.inKey = item.Attributes
 	if err != nil {
-		return "", &Invalid{Reason: KeyMismatch, Detail: fmt.Sprintf("the record's key is not the JSON of %s", d.schema), Err: err}
+		return "", &Invalid{Reason: KeyMismatch, Detail: fmt.Sprintf("the record's key is not the JSON of %s", d.schema), Err: invalid(err)}
 	}
 	if len(item.Attributes) > len(d.schema) {
 		return "", mismatch("the record's key has other attributes than %s", d.schema)

@@ -11,6 +11,9 @@ import (
 	kafka "github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/crossfadedb/crossfade/internal/dynamojson"
+	"github.com/crossfadedb/crossfade/internal/events/eventstest"
 )
 
 func schemaOf(types ...string) KeySchema {
@@ -98,15 +101,15 @@ type plainKey struct {
 
 func drawPlainKey(t *rapid.T) plainKey {
 	k := plainKey{}
-	names := rapid.SliceOfNDistinct(strangeStrings.Filter(func(s string) bool { return s != "" }), 1, 2, rapid.ID[string]).Draw(t, "names")
+	names := rapid.SliceOfNDistinct(eventstest.Strings.Filter(func(s string) bool { return s != "" }), 1, 2, rapid.ID[string]).Draw(t, "names")
 	for _, name := range names {
 		a := KeyAttribute{Name: name, Type: rapid.SampledFrom([]string{"S", "N", "B"}).Draw(t, "type")}
 		k.schema = append(k.schema, a)
 		switch a.Type {
 		case "S":
-			k.values = append(k.values, strangeStrings.Filter(func(s string) bool { return s != "" }).Draw(t, "string"))
+			k.values = append(k.values, eventstest.Strings.Filter(func(s string) bool { return s != "" }).Draw(t, "string"))
 		case "N":
-			k.values = append(k.values, drawSpelling(t, "number").text)
+			k.values = append(k.values, eventstest.DrawSpelling(t, "number").Text)
 		case "B":
 			raw := rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "bytes")
 			k.values = append(k.values, base64.StdEncoding.EncodeToString(raw))
@@ -119,10 +122,10 @@ func drawPlainKey(t *rapid.T) plainKey {
 func (k plainKey) text(t *rapid.T, more ...string) []byte {
 	members := more
 	for i, a := range k.schema {
-		members = append(members, fmt.Sprintf("%s:%s{%q%s:%s%s}", quoted(t, a.Name), space(t), a.Type, space(t), space(t), quoted(t, k.values[i])))
+		members = append(members, fmt.Sprintf("%s:%s{%q%s:%s%s}", eventstest.Quoted(t, a.Name), eventstest.Space(t), a.Type, eventstest.Space(t), eventstest.Space(t), eventstest.Quoted(t, k.values[i])))
 	}
 	members = rapid.Permutation(members).Draw(t, "order")
-	return []byte("{" + space(t) + strings.Join(members, space(t)+",") + "}")
+	return []byte("{" + eventstest.Space(t) + strings.Join(members, eventstest.Space(t)+",") + "}")
 }
 
 // Every text of a key, alone or in an item, gives one and the same Key, and the Key is a text of itself.
@@ -160,7 +163,7 @@ func TestKeyKeepsValues(t *testing.T) {
 		for i, a := range k.schema {
 			want := k.values[i]
 			if a.Type == "N" {
-				want, err = canonicalNumber(want)
+				want, err = dynamojson.CanonicalNumber(want)
 				require.NoError(t, err)
 			}
 			require.Equal(t, map[string]string{a.Type: want}, plain[a.Name])

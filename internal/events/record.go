@@ -127,7 +127,7 @@ func (d *Decoder) record(r Record, h headers) (Event, error) {
 	if e.Item, err = d.Item(r.Value); err != nil {
 		return Event{}, err
 	}
-	if d.key, err = d.schema.appendKey(d.key[:0], e.Item); err != nil {
+	if d.key, err = d.schema.AppendKey(d.key[:0], e.Item); err != nil {
 		return Event{}, err
 	}
 	if string(d.key) != string(key) {
@@ -146,7 +146,7 @@ func (d *Decoder) written(r Record, h headers) (e Event, ok bool) {
 	if err != nil {
 		return Event{}, false
 	}
-	if d.key, err = d.schema.appendKey(d.key[:0], item); err != nil || string(d.key) != string(r.Key) {
+	if d.key, err = d.schema.AppendKey(d.key[:0], item); err != nil || string(d.key) != string(r.Key) {
 		return Event{}, false
 	}
 	e = Event{Key: Key(d.key), Op: Write, Item: item}
@@ -224,7 +224,7 @@ func (h headers) decode(d *Decoder, e *Event) error {
 		e.Time = time.UnixMilli(ms).UTC()
 	}
 	if h.source != nil {
-		e.Source = d.sources.known(h.source)
+		e.Source = d.sources.Known(h.source)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/crossfadedb/crossfade/internal/events/eventstest"
 )
 
 // drawEvent draws an event of a row that text gives the key of.
@@ -28,7 +30,7 @@ func drawEvent(t *rapid.T) (*Decoder, Event) {
 		e.Time = time.UnixMilli(rapid.Int64Range(-1<<50, 1<<50).Draw(t, "ms")).UTC()
 	}
 	if e.Op == Write {
-		e.Item, err = d.Item(k.text(t, `"one attribute more":`+typedValue(t, 2)))
+		e.Item, err = d.Item(k.text(t, `"one attribute more":`+eventstest.TypedValue(t, 2)))
 		require.NoError(t, err)
 	}
 	return d, e

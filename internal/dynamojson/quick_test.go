@@ -1,4 +1,4 @@
-package events
+package dynamojson
 
 import (
 	"encoding/json"
@@ -8,11 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/crossfadedb/crossfade/internal/events/eventstest"
 )
 
 // What DynamoDB sends goes the quick way.
 func TestQuickTakesTheUsual(t *testing.T) {
-	d := NewDecoder(pkOnly)
+	d := NewSplitter()
 	for _, text := range []string{
 		`{"pk":{"S":"1"}}`, `{"pk":{"S":"Québec"},"é":{"S":""}}`, `{"pk":{"S":"a\"b\\c\/\b\f\n\r\t"}}`,
 		`{"n":{"N":"-1.5E3"},"b":{"B":"AA=="},"t":{"BOOL":true},"f":{"BOOL":false},"0":{"NULL":true}}`,
@@ -39,7 +41,7 @@ func TestQuickGivesUp(t *testing.T) {
 		return all
 	}
 	for _, n := range []int{1, quickNested - 1, quickNested, quickNested + 1, quickNames - 1, quickNames, quickNames + 1, 1000} {
-		d := NewDecoder(pkOnly)
+		d := NewSplitter()
 		for _, nested := range []bool{false, true} {
 			limit, around := quickNames, "{%s}"
 			if nested {
@@ -57,7 +59,7 @@ func TestQuickGivesUp(t *testing.T) {
 			require.Error(t, err, "%d names and one of them again", n)
 		}
 	}
-	d := NewDecoder(pkOnly)
+	d := NewSplitter()
 	for _, text := range []string{
 		``, `{`, `{}`, `{"pk":{"S":"1"}`, `{"pk":{"S":"1"}} `, `{"pk":{"S":"1"},}`, `{"pk":{"S":"1","N":"1"}}`, `{"pk":{"S":"\u0041"}}`, `{"p\nk":{"S":"1"}}`,
 		`{"pk":{"X":"1"}}`, `{"pk":{"S":tru}}`, `{"pk":{"L":["1"}}`, `{"pk":{"L":["1",]}}`,
@@ -70,15 +72,15 @@ func TestQuickGivesUp(t *testing.T) {
 	}
 }
 
-// Whatever the quick way takes, damaged or not, the full decoder takes too, and finds the same in it.
+// Whatever the quick way takes, damaged or not, jsontext takes too, and finds the same in it.
 func TestQuickIsRight(t *testing.T) {
-	d := NewDecoder(pkOnly)
+	d := NewSplitter()
 	rapid.Check(t, func(t *rapid.T) {
 		names := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "pk", "é"}), 0, 4).Draw(t, "names")
 		all := make([]string, len(names))
 		for i, name := range names {
 			var compact strings.Builder
-			require.NoError(t, json.NewEncoder(&compact).Encode(json.RawMessage(typedValue(t, 3))))
+			require.NoError(t, json.NewEncoder(&compact).Encode(json.RawMessage(eventstest.TypedValue(t, 3))))
 			all[i] = `"` + name + `":` + strings.TrimSpace(compact.String())
 		}
 		raw := []byte("{" + strings.Join(all, ",") + "}")
@@ -91,12 +93,10 @@ func TestQuickIsRight(t *testing.T) {
 			require.Equal(t, full, quick, string(raw))
 		}
 		if q, ok := AsQuick(append([]byte("x"), raw...)); ok {
-			if end, keys := d.Row(q, 1, []byte("x")); end >= 0 {
+			if item, end := d.At(q, 1, nil); end >= 0 {
 				require.NoError(t, err, string(raw))
 				require.Equal(t, len(q), end, string(raw))
-				key, err := pkOnly.Key(full)
-				require.NoError(t, err, string(raw))
-				require.Equal(t, "x"+string(key), string(keys))
+				require.Equal(t, full, item, string(raw))
 			}
 		}
 		_, usualErr := d.Item(raw)

@@ -1,4 +1,4 @@
-package events
+package dynamojson
 
 import (
 	"errors"
@@ -15,9 +15,9 @@ const (
 	minExponent = -130
 )
 
-// canonicalNumber gives the one text of a number: 1, 1.0, 1e0 and +01.00 are all "1", every zero is "0".
+// CanonicalNumber gives the one text of a number: 1, 1.0, 1e0 and +01.00 are all "1", every zero is "0".
 // Numbers whose plain text would have more than 38 digits are written as <digits>E<exponent>.
-func canonicalNumber(text string) (string, error) {
+func CanonicalNumber(text string) (string, error) {
 	sign, digits, exponent, err := splitNumber(text)
 	if err != nil {
 		return "", err
@@ -44,13 +44,17 @@ func canonicalNumber(text string) (string, error) {
 	}
 }
 
-// isPlainInteger reports whether quoted is the JSON string of an integer that is its own canonical text, which most are.
-func isPlainInteger(quoted []byte) bool {
+// IsPlainInteger reports whether quoted is the JSON string of an integer that is its own canonical text, which most are.
+func IsPlainInteger(quoted []byte) bool {
 	if len(quoted) < 3 || len(quoted) > 2+maxDigits || quoted[0] != '"' || quoted[1] == '0' {
 		return false
 	}
-	_, ok := fixedDigits(quoted[1 : len(quoted)-1])
-	return ok
+	for _, c := range quoted[1 : len(quoted)-1] {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // splitNumber cuts text into sign, significant digits without outer zeros, and the exponent of the last one.

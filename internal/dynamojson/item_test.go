@@ -1,4 +1,4 @@
-package events
+package dynamojson
 
 import (
 	"bytes"
@@ -13,101 +13,33 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/crossfadedb/crossfade/internal/events/eventstest"
 )
 
-var pkOnly = KeySchema{{Name: "pk", Type: "S"}}
-
-func requireReason(t require.TestingT, err error, want Reason) {
-	invalid, ok := errors.AsType[*Invalid](err)
-	require.True(t, ok, "%v is no *Invalid", err)
-	require.Equal(t, want, invalid.Reason, err.Error())
-	require.NotEmpty(t, invalid.Error())
-}
-
-// space draws white space as JSON allows it, often none.
-func space(t *rapid.T) string {
-	return rapid.StringMatching(`([ \t\r\n]{0,3})?`).Draw(t, "space")
-}
-
-// quoted draws one of the JSON texts of s.
-func quoted(t *rapid.T, s string) string {
-	b, err := json.Marshal(s)
-	require.NoError(t, err)
-	if rapid.Bool().Draw(t, "escape") {
-		var w strings.Builder
-		w.WriteByte('"')
-		for _, r := range s {
-			if r > 0xffff {
-				r -= 0x10000
-				fmt.Fprintf(&w, `\u%04x\u%04X`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-			} else {
-				fmt.Fprintf(&w, `\u%04x`, r)
-			}
-		}
-		return w.String() + `"`
-	}
-	return string(b)
-}
-
-var strangeStrings = rapid.OneOf(
-	rapid.String(),
-	rapid.SampledFrom([]string{"", "pk", "S", `"`, `\`, "é", "e\u0301", "😀", "\x00", "a.b#c", "it's", "{}", "],", `{"S":"x"}`, "\u2028", "<&>"}),
-)
-
-// typedValue draws one of the ten types, nested to a depth, spaced at will.
-func typedValue(t *rapid.T, depth int) string {
-	kinds := []string{"S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS"}
-	if depth > 0 {
-		kinds = append(kinds, "M", "L")
-	}
-	kind := rapid.SampledFrom(kinds).Draw(t, "kind")
-	var value string
-	switch kind {
-	case "S":
-		value = quoted(t, strangeStrings.Draw(t, "string"))
-	case "N":
-		value = `"` + rapid.StringMatching(`-?[0-9]{1,38}(\.0{1,3})?`).Draw(t, "number") + `"`
-	case "B":
-		value = rapid.SampledFrom([]string{`""`, `"AA=="`, `"/+8="`}).Draw(t, "binary")
-	case "BOOL":
-		value = rapid.SampledFrom([]string{"true", "false"}).Draw(t, "bool")
-	case "NULL":
-		value = "true"
-	case "SS", "NS", "BS":
-		value = rapid.SampledFrom([]string{`["1"]`, `["1" , "2"]`, `[ "0","1" ]`}).Draw(t, "set")
-	case "L":
-		var all []string
-		for range rapid.IntRange(0, 3).Draw(t, "elements") {
-			all = append(all, typedValue(t, depth-1))
-		}
-		value = "[" + space(t) + strings.Join(all, space(t)+",") + "]"
-	case "M":
-		var all []string
-		for i := range rapid.IntRange(0, 3).Draw(t, "members") {
-			name := strangeStrings.Draw(t, "name") + fmt.Sprint(i)
-			all = append(all, quoted(t, name)+space(t)+":"+typedValue(t, depth-1))
-		}
-		value = "{" + strings.Join(all, ","+space(t)) + space(t) + "}"
-	}
-	return "{" + space(t) + `"` + kind + `"` + space(t) + ":" + space(t) + value + space(t) + "}"
+func requireMalformed(t require.TestingT, err error) {
+	malformed, ok := errors.AsType[*MalformedError](err)
+	require.True(t, ok, "%v is no *MalformedError", err)
+	require.NotEmpty(t, malformed.Detail)
+	require.Contains(t, malformed.Error(), malformed.Detail)
 }
 
 // Item finds exactly the bytes that stand between the commas, whatever the names, spaces and values are.
 func TestItemKeepsBytes(t *testing.T) {
-	d := NewDecoder(pkOnly)
+	d := NewSplitter()
 	rapid.Check(t, func(t *rapid.T) {
-		names := rapid.SliceOfNDistinct(strangeStrings, 0, 12, func(s string) string { return s }).Draw(t, "names")
+		names := rapid.SliceOfNDistinct(eventstest.Strings, 0, 12, func(s string) string { return s }).Draw(t, "names")
 		values := make([]string, len(names))
 		var text strings.Builder
-		text.WriteString(space(t) + "{")
+		text.WriteString(eventstest.Space(t) + "{")
 		for i, name := range names {
-			values[i] = typedValue(t, 3)
+			values[i] = eventstest.TypedValue(t, 3)
 			if i > 0 {
 				text.WriteString(",")
 			}
-			text.WriteString(space(t) + quoted(t, name) + space(t) + ":" + space(t) + values[i] + space(t))
+			text.WriteString(eventstest.Space(t) + eventstest.Quoted(t, name) + eventstest.Space(t) + ":" + eventstest.Space(t) + values[i] + eventstest.Space(t))
 		}
-		text.WriteString("}" + space(t))
+		text.WriteString("}" + eventstest.Space(t))
 
 		raw := []byte(text.String())
 		item, err := d.Item(raw)
@@ -126,7 +58,7 @@ func TestItemKeepsBytes(t *testing.T) {
 }
 
 func TestItemRefuses(t *testing.T) {
-	d := NewDecoder(pkOnly)
+	d := NewSplitter()
 	for name, text := range map[string]string{
 		"nothing":                    ``,
 		"space":                      ` `,
@@ -170,15 +102,15 @@ func TestItemRefuses(t *testing.T) {
 	} {
 		item, err := d.Item([]byte(text))
 		require.Error(t, err, name)
-		requireReason(t, err, Undecodable)
+		requireMalformed(t, err)
 		require.Zero(t, item, name)
 	}
 	_, err := d.Item([]byte(`{"pk":{"S":"1"}}`))
-	require.NoError(t, err, "a decoder must go on after an error")
+	require.NoError(t, err, "a splitter must go on after an error")
 }
 
 func TestItemTakesWhatLooksStrange(t *testing.T) {
-	d := NewDecoder(pkOnly)
+	d := NewSplitter()
 	for _, value := range []string{
 		`{"S":"}"}`, `{"S":"a,b"}`, `{"S":"\",\""}`, `{"S":"\\"}`, `{"S":"\\\","}`, `{"S":"{\"N\":\"1\"},"}`,
 		`{"M":{"S":{"S":"1"},"N":{"N":"1"}}}`, `{"L":[{"S":"1"},{"N":"2"}]}`, `{"SS":["a,b","c"]}`, `{"M":{}}`, `{"L":[]}`, `{"NULL":true}`,
@@ -195,8 +127,8 @@ func TestItemTakesWhatLooksStrange(t *testing.T) {
 }
 
 // Any number of different names is decoded, and only a bounded part of them is remembered.
-func TestDecoderBoundsNames(t *testing.T) {
-	d := NewDecoder(pkOnly)
+func TestSplitterBoundsNames(t *testing.T) {
+	d := NewSplitter()
 	for i := range maxTexts + 100 {
 		name := fmt.Sprintf("name-%d", i)
 		item, err := d.Item([]byte(`{"` + name + `":{"S":"1"}}`))
@@ -206,16 +138,16 @@ func TestDecoderBoundsNames(t *testing.T) {
 	require.Equal(t, maxTexts, len(d.names))
 
 	long := strings.Repeat("n", 64<<10)
-	d = NewDecoder(pkOnly)
+	d = NewSplitter()
 	item, err := d.Item([]byte(`{"` + long + `":{"S":"1"}}`))
 	require.NoError(t, err)
 	require.Equal(t, len(long), len(item.Attributes[0].Name))
-	require.Zero(t, len(d.names), "long names would make the memory of a decoder depend on the table")
+	require.Zero(t, len(d.names), "long names would make the memory of a splitter depend on the table")
 }
 
 // A name must not change when the buffer that it was read from is used again.
-func TestDecoderNamesAreCopies(t *testing.T) {
-	d := NewDecoder(pkOnly)
+func TestSplitterNamesAreCopies(t *testing.T) {
+	d := NewSplitter()
 	raw := []byte(`{"abc":{"S":"1"}}`)
 	item, err := d.Item(raw)
 	require.NoError(t, err)
@@ -235,7 +167,7 @@ func FuzzItem(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	d := NewDecoder(pkOnly)
+	d := NewSplitter()
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		before := bytes.Clone(raw)
 		item, err := d.Item(raw)
@@ -245,7 +177,7 @@ func FuzzItem(f *testing.F) {
 		require.Equal(t, fullErr, err)
 		require.Equal(t, full, item)
 		if err != nil {
-			requireReason(t, err, Undecodable)
+			requireMalformed(t, err)
 			return // refused
 		}
 		var want map[string]map[string]json.RawMessage
@@ -254,7 +186,7 @@ func FuzzItem(f *testing.F) {
 		rest := raw
 		for _, a := range item.Attributes {
 			require.Len(t, want[a.Name], 1)
-			kind, text, err := typed(a.Value)
+			kind, text, err := Typed(a.Value)
 			require.NoError(t, err)
 			require.Equal(t, string(want[a.Name][kind]), string(text))
 			_, after, found := bytes.Cut(rest, a.Value)

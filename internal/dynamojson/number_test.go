@@ -1,4 +1,4 @@
-package events
+package dynamojson
 
 import (
 	"math/big"
@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/crossfadedb/crossfade/internal/events/eventstest"
 )
 
 func TestCanonicalNumber(t *testing.T) {
@@ -28,7 +30,7 @@ func TestCanonicalNumber(t *testing.T) {
 		"0." + strings.Repeat("0", 129) + "1": "1E-130",
 		"1" + strings.Repeat("0", 38) + "." + strings.Repeat("0", 9): "1E38",
 	} {
-		got, err := canonicalNumber(text)
+		got, err := CanonicalNumber(text)
 		require.NoError(t, err, text)
 		require.Equal(t, want, got, text)
 	}
@@ -40,65 +42,21 @@ func TestCanonicalNumberRefuses(t *testing.T) {
 		"--1", "+-1", "-+1", "1.2.3", "1e5e5", "1e5.0", "１", "1\x00", "1E126", "10E125", "1E-131", "0.1E-130", "1e99999", "1e-99999",
 		"1e99999999999999999999", "123456789012345678901234567890123456789", "1.23456789012345678901234567890123456789",
 	} {
-		got, err := canonicalNumber(text)
+		got, err := CanonicalNumber(text)
 		require.Error(t, err, "%q became %q", text, got)
 	}
-}
-
-// spelling is a number and one of the many ways to write it.
-type spelling struct {
-	text  string
-	value *big.Rat
-}
-
-// spellings draws ways to write one number: other places of the point, zeros around, a sign, an exponent.
-func spellings(t *rapid.T, sign, digits string, exponent int) string {
-	zeros := rapid.IntRange(0, 5)
-	back := zeros.Draw(t, "zeros behind")
-	digits += strings.Repeat("0", back)
-	exponent -= back
-	digits = strings.Repeat("0", zeros.Draw(t, "zeros before")) + digits
-	point := rapid.IntRange(0, len(digits)).Draw(t, "point")
-	exponent += len(digits) - point
-	text := digits[:point]
-	if point < len(digits) || rapid.Bool().Draw(t, "bare point") {
-		text += "." + digits[point:]
-	}
-	if sign == "" && rapid.Bool().Draw(t, "plus") {
-		sign = "+"
-	}
-	e := rapid.SampledFrom([]string{"e", "E"}).Draw(t, "e")
-	if exponent >= 0 && rapid.Bool().Draw(t, "plus of the exponent") {
-		e += "+"
-	}
-	if exponent == 0 && rapid.Bool().Draw(t, "no exponent") {
-		return sign + text
-	}
-	return sign + text + e + big.NewInt(int64(exponent)).String()
-}
-
-func drawSpelling(t *rapid.T, name string) spelling {
-	digits := rapid.StringMatching(`[1-9][0-9]{0,37}`).Draw(t, name)
-	top := rapid.OneOf(rapid.IntRange(minExponent, maxExponent), rapid.IntRange(-3, 45)).Draw(t, "top")
-	sign := rapid.SampledFrom([]string{"", "-"}).Draw(t, "sign")
-	text := spellings(t, sign, digits, top-len(digits)+1)
-	value, ok := new(big.Rat).SetString(text)
-	if !ok {
-		t.Fatalf("%q is no number to math/big", text)
-	}
-	return spelling{text, value}
 }
 
 // The canonical text keeps the value, is its own canonical text, and is shared by every spelling.
 func TestCanonicalNumberKeepsValue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := drawSpelling(t, "digits")
-		got, err := canonicalNumber(s.text)
-		require.NoError(t, err, s.text)
+		s := eventstest.DrawSpelling(t, "digits")
+		got, err := CanonicalNumber(s.Text)
+		require.NoError(t, err, s.Text)
 		value, ok := new(big.Rat).SetString(got)
 		require.True(t, ok, got)
-		require.Zero(t, value.Cmp(s.value), "%s became %s", s.text, got)
-		again, err := canonicalNumber(got)
+		require.Zero(t, value.Cmp(s.Value), "%s became %s", s.Text, got)
+		again, err := CanonicalNumber(got)
 		require.NoError(t, err)
 		require.Equal(t, got, again)
 	})
@@ -108,9 +66,9 @@ func TestCanonicalNumberIsOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		digits := rapid.StringMatching(`[1-9][0-9]{0,37}`).Draw(t, "digits")
 		top := rapid.IntRange(minExponent, maxExponent).Draw(t, "top")
-		a, err := canonicalNumber(spellings(t, "", digits, top-len(digits)+1))
+		a, err := CanonicalNumber(eventstest.Spellings(t, "", digits, top-len(digits)+1))
 		require.NoError(t, err)
-		b, err := canonicalNumber(spellings(t, "", digits, top-len(digits)+1))
+		b, err := CanonicalNumber(eventstest.Spellings(t, "", digits, top-len(digits)+1))
 		require.NoError(t, err)
 		require.Equal(t, a, b)
 	})
@@ -119,12 +77,12 @@ func TestCanonicalNumberIsOne(t *testing.T) {
 // Two numbers have one text exactly if they are equal.
 func TestCanonicalNumberTellsApart(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a, b := drawSpelling(t, "a"), drawSpelling(t, "b")
-		textA, err := canonicalNumber(a.text)
+		a, b := eventstest.DrawSpelling(t, "a"), eventstest.DrawSpelling(t, "b")
+		textA, err := CanonicalNumber(a.Text)
 		require.NoError(t, err)
-		textB, err := canonicalNumber(b.text)
+		textB, err := CanonicalNumber(b.Text)
 		require.NoError(t, err)
-		require.Equal(t, a.value.Cmp(b.value) == 0, textA == textB, "%s and %s", a.text, b.text)
+		require.Equal(t, a.Value.Cmp(b.Value) == 0, textA == textB, "%s and %s", a.Text, b.Text)
 	})
 }
 
@@ -133,7 +91,7 @@ func FuzzCanonicalNumber(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got, err := canonicalNumber(text)
+		got, err := CanonicalNumber(text)
 		if err != nil {
 			return // refused
 		}
@@ -142,7 +100,7 @@ func FuzzCanonicalNumber(f *testing.F) {
 		value, ok := new(big.Rat).SetString(got)
 		require.True(t, ok, got)
 		require.Zero(t, value.Cmp(want))
-		again, err := canonicalNumber(got)
+		again, err := CanonicalNumber(got)
 		require.NoError(t, err)
 		require.Equal(t, got, again)
 	})

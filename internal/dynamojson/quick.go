@@ -1,4 +1,4 @@
-package events
+package dynamojson
 
 import (
 	"strings"
@@ -6,8 +6,8 @@ import (
 )
 
 // Quick is JSON of the form that comes in practice: compact, no escapes but the short ones, few names in one object. The
-// quick path takes only what the full decoder takes too, and finds the same in it; what it does not take, the full
-// decoder judges. Each of its functions begins at an index of the text and returns the index behind what it has read, or
+// quick path takes only what jsontext takes too, and finds the same in it; what it does not take, jsontext
+// judges. Each of its functions begins at an index of the text and returns the index behind what it has read, or
 // -1.
 type Quick []byte
 
@@ -96,48 +96,33 @@ func (q Quick) member(i int, member func(name []byte, i int) int) (name []byte, 
 	return name, member(name, end+1)
 }
 
-// Row reads an item and appends its key to keys.
-func (d *Decoder) Row(q Quick, i int, keys []byte) (end int, _ []byte) {
-	return d.quickKey(q, i, keys, quickNames)
-}
-
-// KeyOnly reads a key, with no other attributes, and appends its canonical form to keys.
-func (d *Decoder) KeyOnly(q Quick, i int, keys []byte) (end int, _ []byte) {
-	return d.quickKey(q, i, keys, len(d.schema))
-}
-
-func (d *Decoder) quickKey(q Quick, i int, keys []byte, most int) (end int, _ []byte) {
-	item, end := d.quickItem(q, i, d.inRow[:0])
-	if end < 0 || len(item.Attributes) > most {
-		return -1, keys
-	}
-	d.inRow = item.Attributes
-	d.expect(item)
-	with, err := d.schema.appendKey(keys, item)
-	if err != nil {
-		return -1, keys
-	}
-	return end, with
-}
-
 const (
 	quickNames  = 256 // attributes of an item: each name is compared with those before it
 	quickNested = 64  // names of an object within a value, likewise
 	quickDepth  = 64  // DynamoDB's own limit is 32 nested values, of two levels each
 )
 
-// quick is split, and reports false if the full decoder must decide.
-func (d *Decoder) quick(raw []byte, room []Attribute) (Item, bool) {
+// quick is Into, and reports false if full must decide.
+func (s *Splitter) quick(raw []byte, room []Attribute) (Item, bool) {
 	q, ok := AsQuick(raw)
 	if !ok {
 		return Item{}, false
 	}
-	item, end := d.quickItem(q, 0, room)
+	item, end := s.quickItem(q, 0, room)
 	return item, end == len(raw)
 }
 
+// At reads the item that begins at an index of a quick text, with room for its attributes. It returns the index behind it, or -1 if
+// it is not of the quick form.
+func (s *Splitter) At(q Quick, i int, room []Attribute) (item Item, end int) {
+	if item, end = s.quickItem(q, i, room); end >= 0 {
+		s.expect(item)
+	}
+	return item, end
+}
+
 // quickItem reads an item, with room for its attributes.
-func (d *Decoder) quickItem(raw Quick, from int, room []Attribute) (Item, int) {
+func (s *Splitter) quickItem(raw Quick, from int, room []Attribute) (Item, int) {
 	if at(raw, from) != '{' {
 		return Item{}, -1
 	}
@@ -149,10 +134,10 @@ func (d *Decoder) quickItem(raw Quick, from int, room []Attribute) (Item, int) {
 			return Item{}, -1
 		}
 		var name string
-		if asUsual = asUsual && n < len(d.usual) && d.usual[n] == string(raw[i+1:end-1]); asUsual {
-			name = d.usual[n]
+		if asUsual = asUsual && n < len(s.usual) && s.usual[n] == string(raw[i+1:end-1]); asUsual {
+			name = s.usual[n]
 		} else {
-			name = d.names.known(raw[i+1 : end-1])
+			name = s.names.Known(raw[i+1 : end-1])
 		}
 		i = end + 1
 		end = quickTyped(raw, i)
