@@ -259,9 +259,9 @@ func (c *creation) checkStream(ctx context.Context) (string, error) {
 
 // reserved are the attribute names that no item may use.
 func (p *Parts) reserved() []string {
-	a := p.Config.Attributes
+	names := Attributes(p.Config)
 	if p.from() == "none" {
-		return []string{a.Deleted}
+		return []string{names.Deleted}
 	}
-	return []string{a.Version, a.Deleted, a.Shard, a.Tombstone}
+	return names.Names()
 }

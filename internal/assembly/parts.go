@@ -20,6 +20,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
+	"github.com/crossfadedb/crossfade/internal/newtable"
 )
 
 // Parts is what every command of a migration needs: the connections, opened and not yet used.
@@ -143,9 +144,9 @@ func (p *Parts) facts() *checkpoint.Facts {
 func (p *Parts) from() apply.LiveFrom { return apply.LiveFrom(p.Config.Live.From) }
 
 // Attributes are the names of the attributes that are ours, as the configuration has them.
-func Attributes(c *migration.Config) dynamodb.Attributes {
+func Attributes(c *migration.Config) newtable.Attributes {
 	a := c.Attributes
-	return dynamodb.Attributes{Version: a.Version, Deleted: a.Deleted, Shard: a.Shard, Tombstone: a.Tombstone}
+	return newtable.Attributes{Version: a.Version, Deleted: a.Deleted, Shard: a.Shard, Tombstone: a.Tombstone}
 }
 
 // restartCommand is what begins a new generation.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/newtable"
 )
 
 // Comparison is what reading both tables whole showed.
@@ -62,7 +63,7 @@ const readSegments = 8
 // attribute's bytes, with members of objects and elements of sets in one order, since servers return them in any.
 // Attributes of ours are left out on the new side. deleted says which keys the application has deleted. Memory: about
 // 150 bytes and the key for each row.
-func Compare(ctx context.Context, old, new Reader, schema events.KeySchema, names dynamodb.Attributes, deleted func(key string) bool) (Comparison, error) {
+func Compare(ctx context.Context, old, new Reader, schema events.KeySchema, names newtable.Attributes, deleted func(key string) bool) (Comparison, error) {
 	var mu sync.Mutex
 	want := map[events.Key]digest{}
 	oldRows, newRows := &digester{schema: schema}, &digester{schema: schema, ours: names}
@@ -130,7 +131,7 @@ type row struct {
 // digester turns items into rows. Safe for concurrent use.
 type digester struct {
 	schema   events.KeySchema
-	ours     dynamodb.Attributes // zero on the old side, where all attributes are the application's
+	ours     newtable.Attributes // zero on the old side, where all attributes are the application's
 	decoders sync.Pool
 }
 
@@ -150,14 +151,9 @@ func (d *digester) row(raw []byte) (r row, err error) {
 	slices.SortFunc(item.Attributes, func(a, b events.Attribute) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
 	text := make([]byte, 0, 2*len(raw))
 	for _, a := range item.Attributes {
-		if d.ours != (dynamodb.Attributes{}) {
-			switch a.Name {
-			case d.ours.Deleted:
-				r.marker = true
-				continue // ours
-			case d.ours.Version, d.ours.Shard, d.ours.Tombstone:
-				continue // ours
-			}
+		if d.ours.Has(a.Name) {
+			r.marker = r.marker || a.Name == d.ours.Deleted
+			continue // ours
 		}
 		text = fmt.Appendf(text, "%q:", a.Name)
 		if text, err = appendCanonical(text, a.Value); err != nil {

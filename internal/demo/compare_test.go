@@ -9,10 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/newtable"
 )
 
-var names = dynamodb.Attributes{Version: "v", Deleted: "d", Shard: "sh", Tombstone: "t"}
+var names = newtable.Attributes{Version: "v", Deleted: "d", Shard: "sh", Tombstone: "t"}
 
 // fixed is a table of these items.
 type fixed struct {

@@ -136,7 +136,7 @@ func FuzzParseError(f *testing.F) {
 		classified := classify(err, "put")
 		require.Contains(t, []fault.Class{fault.Retry, fault.Record, fault.Fatal}, fault.Of(classified))
 		require.NotEmpty(t, classified.Error())
-		target := &Target{names: names}
+		target := NewTarget(&Table{name: "orders"}, schema, names, Versioned)
 		if item, failed := conditionFailed(err); failed {
 			require.NotEqual(t, apply.Applied, target.refused(item, version(1)))
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/newtable"
 	"github.com/crossfadedb/crossfade/internal/pace"
 )
 
@@ -92,7 +93,7 @@ func (t *Target) statement(item events.Item) []byte {
 	var s strings.Builder
 	s.WriteString(t.insert)
 	if t.form == Versioned {
-		name(&s, t.names.Version)
+		name(&s, t.format.Names.Version)
 	}
 	for i, a := range item.Attributes {
 		if i > 0 || t.form == Versioned {
@@ -116,7 +117,7 @@ func name(s *strings.Builder, name string) {
 func (t *Target) appendInsert(b, statement []byte, row events.Event) []byte {
 	b = append(append(append(b, `{"Statement":`...), statement...), `,"ReturnValuesOnConditionCheckFailure":"ALL_OLD","Parameters":[`...)
 	if t.form == Versioned {
-		b = append(row.Version.Append(append(b, `{"S":"`...)), `"}`...)
+		b = newtable.AppendVersion(b, row.Version)
 	}
 	for i, a := range row.Item.Attributes {
 		if i > 0 || t.form == Versioned {

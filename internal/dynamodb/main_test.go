@@ -15,6 +15,7 @@ import (
 	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/lab/services"
+	"github.com/crossfadedb/crossfade/internal/newtable"
 )
 
 func TestMain(m *testing.M) {
@@ -36,7 +37,7 @@ func (s suite) Run() int { return services.Main(s.M) }
 
 var (
 	schema = events.KeySchema{{Name: "pk", Type: "S"}, {Name: "sk", Type: "N"}}
-	names  = Attributes{Version: "cf:v", Deleted: "cf:d", Shard: "cf:s", Tombstone: "cf:t"}
+	names  = newtable.Attributes{Version: "cf:v", Deleted: "cf:d", Shard: "cf:s", Tombstone: "cf:t"}
 )
 
 // roundTrip is a function that is a transport.

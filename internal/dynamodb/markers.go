@@ -2,13 +2,12 @@ package dynamodb
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/newtable"
 	"github.com/crossfadedb/crossfade/internal/sweep"
 )
 
@@ -16,17 +15,15 @@ var _ sweep.Markers = (*Markers)(nil)
 
 // Markers is the new table as the sweep sees it.
 type Markers struct {
-	table    *Table
-	schema   events.KeySchema
-	names    Attributes
-	filter   []byte
-	decoders sync.Pool
+	table  *Table
+	format *newtable.Format
+	filter []byte
 }
 
 // NewMarkers returns the markers of a table with this key schema.
-func NewMarkers(t *Table, schema events.KeySchema, names Attributes) *Markers {
-	filter := append([]byte(`,"FilterExpression":"attribute_exists(#d)","ExpressionAttributeNames":{"#d":`), quote(nil, names.Deleted)...)
-	return &Markers{table: t, schema: schema, names: names, filter: append(filter, '}'), decoders: decoders(schema)}
+func NewMarkers(t *Table, schema events.KeySchema, names newtable.Attributes) *Markers {
+	format := newtable.NewFormat(schema, names)
+	return &Markers{table: t, format: format, filter: format.Deleted().Append(nil, newtable.FilterExpression)}
 }
 
 // Scan implements sweep.Markers.
@@ -35,16 +32,14 @@ func (m *Markers) Scan(ctx context.Context, segment, total int, after []byte) (s
 	if err != nil {
 		return sweep.Page{}, err
 	}
-	decoder := m.decoders.Get().(*decoder)
-	defer m.decoders.Put(decoder)
 	page := sweep.Page{Last: scanned.last}
 	for _, raw := range scanned.items {
-		marker, item, ok, err := m.marker(decoder, raw)
+		marker, item, err := m.marker(raw)
 		switch {
 		case err != nil:
 			return sweep.Page{}, fmt.Errorf("a marker of table %s: %w", m.table.name, err)
-		case !ok:
-		case m.names.foreign(item, m.schema):
+		case !item.Marker():
+		case item.Foreign():
 			page.Updated = append(page.Updated, marker.Key)
 		default:
 			page.Markers = append(page.Markers, marker)
@@ -53,24 +48,20 @@ func (m *Markers) Scan(ctx context.Context, segment, total int, after []byte) (s
 	return page, nil
 }
 
-// marker reads an item that has the deleted-at attribute; false when that is no number, so not ours.
-func (m *Markers) marker(decoder *decoder, raw []byte) (marker sweep.Marker, item events.Item, ok bool, err error) {
-	item, err = decoder.Item(raw)
+// marker reads an item that has the deleted-at attribute; the marker is the zero one when the item is none.
+func (m *Markers) marker(raw []byte) (marker sweep.Marker, item newtable.Item, err error) {
+	if item, err = m.format.Parse(raw); err != nil {
+		return marker, item, err
+	}
+	key, err := item.Key()
+	if err != nil || !item.Marker() {
+		return marker, item, err
+	}
+	version, err := item.Version()
 	if err != nil {
-		return marker, item, false, err
+		return marker, item, err
 	}
-	if marker.Key, err = m.schema.Key(item); err != nil {
-		return marker, item, false, err
-	}
-	if marker.Deleted = m.names.deleted(item); marker.Deleted == "" {
-		return marker, item, false, nil
-	}
-	if marker.Version, err = m.names.version(item); err != nil {
-		return marker, item, false, err
-	}
-	marker.Shard = typedText(item.Attribute(m.names.Shard), "S")
-	marker.Tombstone = item.Attribute(m.names.Tombstone) != nil
-	return marker, item, true, nil
+	return sweep.Marker{Key: key, Version: version, Deleted: item.Deleted(), Shard: item.Shard(), Tombstone: item.Tombstone()}, item, nil
 }
 
 // state says what an item is that was this marker when it was seen; raw is nil when there is none.
@@ -78,15 +69,13 @@ func (m *Markers) state(was sweep.Marker, raw []byte) (sweep.State, error) {
 	if raw == nil {
 		return sweep.Changed, nil
 	}
-	decoder := m.decoders.Get().(*decoder)
-	defer m.decoders.Put(decoder)
-	now, item, ok, err := m.marker(decoder, raw)
+	_, item, err := m.marker(raw)
 	switch {
 	case err != nil:
 		return sweep.Changed, err
-	case !ok || now.Version != was.Version || was.Version == (events.Version{}) && now.Deleted != was.Deleted:
+	case !item.Is(was.Version, was.Deleted):
 		return sweep.Changed, nil
-	case m.names.foreign(item, m.schema):
+	case item.Foreign():
 		return sweep.Updated, nil
 	}
 	return sweep.Same, nil
@@ -124,29 +113,12 @@ func memberOf(answer []byte, member string) (value []byte, err error) {
 	return value, err
 }
 
-// typedText is the text of a value of this type, which is S or N; empty if it is of another, or nil.
-func typedText(value []byte, kind string) string {
-	var typed map[string]json.RawMessage
-	var text string
-	if value == nil || json.Unmarshal(value, &typed) != nil || json.Unmarshal(typed[kind], &text) != nil {
-		return ""
-	}
-	return text
-}
-
 // Remove implements sweep.Markers.
 func (m *Markers) Remove(ctx context.Context, marker sweep.Marker) (was sweep.State, taken []byte, err error) {
 	what := fmt.Sprintf("remove the marker of %s from %s", marker.Key, m.table.name)
 	body := append(m.table.begin("Key"), marker.Key...)
-	if marker.Version != (events.Version{}) {
-		body = append(body, `,"ConditionExpression":"#v = :v AND attribute_exists(#d)","ExpressionAttributeValues":{":v":{"S":"`...)
-		body = append(append(body, marker.Version.String()...), `"}}`...)
-	} else {
-		body = append(body, `,"ConditionExpression":"#d = :d AND attribute_not_exists(#v)","ExpressionAttributeValues":{":d":{"N":`...)
-		body = append(quote(body, marker.Deleted), `}}`...)
-	}
-	body = append(quote(append(body, `,"ExpressionAttributeNames":{"#v":`...), m.names.Version), `,"#d":`...)
-	body = append(quote(body, m.names.Deleted), `},"ReturnValues":"ALL_OLD"}`...)
+	body = m.format.Is(marker.Version, marker.Deleted).Append(body, newtable.ConditionExpression)
+	body = append(body, `,"ReturnValues":"ALL_OLD"}`...)
 	answer, err := m.table.wire.call(ctx, "DynamoDB_20120810.DeleteItem", body)
 	if _, changed := conditionFailed(err); changed {
 		return sweep.Changed, nil, nil
@@ -183,12 +155,12 @@ func (m *Markers) removed(marker sweep.Marker, answer []byte) (was sweep.State, 
 func (m *Markers) PutBack(ctx context.Context, marker sweep.Marker, taken []byte) (bool, error) {
 	what := fmt.Sprintf("put %s back into %s", marker.Key, m.table.name)
 	body := append(m.table.begin("Item"), taken...)
-	body = append(body, `,"ReturnValuesOnConditionCheckFailure":"ALL_OLD","ConditionExpression":"attribute_not_exists(#k)","ExpressionAttributeNames":{"#k":`...)
-	body = append(quote(body, m.schema[0].Name), `}}`...)
+	body = newtable.Absent(m.format.Schema).Append(body, newtable.ConditionExpression)
+	body = append(body, `,"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}`...)
 	_, err := m.table.wire.call(ctx, "DynamoDB_20120810.PutItem", body)
-	if stored, there := conditionFailed(err); there {
+	if is, there := conditionFailed(err); there {
 		// What carries this marker is an attempt before, whose answer was lost: nobody else writes that version once more.
-		state, err := m.state(marker, stored)
+		state, err := m.state(marker, is)
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", what, err)
 		}

@@ -11,14 +11,14 @@ import (
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/newtable"
 )
 
 // CheckRemove tries a DeleteItem whose condition can never hold: it needs the permission, and removes nothing.
 func (t *Table) CheckRemove(ctx context.Context, schema events.KeySchema) error {
 	body := append(t.begin("Key"), checkKey(schema)...)
-	body = append(body, `,"ConditionExpression":"attribute_exists(#k) AND attribute_not_exists(#k)","ExpressionAttributeNames":{"#k":`...)
-	body = append(quote(body, schema[0].Name), `}}`...)
-	_, err := t.wire.call(ctx, "DynamoDB_20120810.DeleteItem", body)
+	body = newtable.Never(schema).Append(body, newtable.ConditionExpression)
+	_, err := t.wire.call(ctx, "DynamoDB_20120810.DeleteItem", append(body, '}'))
 	err = classify(err, "remove from table "+t.name)
 	if _, refused := conditionFailed(err); refused {
 		return nil

@@ -2,13 +2,13 @@ package dynamodb
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/newtable"
 )
 
 // Survey is what the new table holds before a migration begins, by what our attributes say of each item.
@@ -34,10 +34,11 @@ type Found struct {
 // try, which owns the retries. After each page but the last, enough may end it before the table does, and the Survey is not
 // Whole then; it is called by one goroutine at a time.
 func (t *Table) Survey(
-	ctx context.Context, names Attributes, schema events.KeySchema, segments int,
+	ctx context.Context, names newtable.Attributes, schema events.KeySchema, segments int,
 	try func(context.Context, func(context.Context) error) error, enough func(Survey) bool,
 ) (Survey, error) {
-	s := &surveyor{table: t, names: names, schema: schema, try: try, enough: enough, extra: projection(schema, names)}
+	format := newtable.NewFormat(schema, names)
+	s := &surveyor{table: t, format: format, try: try, enough: enough, extra: format.AppendProjection(nil)}
 	s.found.Generations, s.found.Whole = map[uint32]int64{}, true
 	group, ctx := errgroup.WithContext(ctx)
 	for segment := range segments {
@@ -50,8 +51,7 @@ func (t *Table) Survey(
 // surveyor is one survey under way.
 type surveyor struct {
 	table  *Table
-	names  Attributes
-	schema events.KeySchema
+	format *newtable.Format
 	try    func(context.Context, func(context.Context) error) error
 	enough func(Survey) bool
 	extra  []byte // of a scan
@@ -61,7 +61,6 @@ type surveyor struct {
 }
 
 func (s *surveyor) segment(ctx context.Context, segment, total int) error {
-	decoder := events.NewDecoder(s.schema)
 	for after, first := []byte(nil), true; first || after != nil; first = false {
 		var page scanPage
 		err := s.try(ctx, func(ctx context.Context) (err error) {
@@ -72,7 +71,7 @@ func (s *surveyor) segment(ctx context.Context, segment, total int) error {
 			return err
 		}
 		after = page.last
-		if ended, err := s.page(decoder, page); err != nil || ended {
+		if ended, err := s.page(page); err != nil || ended {
 			return err
 		}
 	}
@@ -80,11 +79,11 @@ func (s *surveyor) segment(ctx context.Context, segment, total int) error {
 }
 
 // page takes a page into what was found, and reports whether that is enough.
-func (s *surveyor) page(decoder *events.Decoder, page scanPage) (ended bool, err error) {
+func (s *surveyor) page(page scanPage) (ended bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, raw := range page.items {
-		if err := s.found.add(decoder, s.schema, s.names, raw); err != nil {
+		if err := s.found.add(s.format, raw); err != nil {
 			return false, fmt.Errorf("an item of table %s: %w", s.table.name, err)
 		}
 	}
@@ -95,60 +94,42 @@ func (s *surveyor) page(decoder *events.Decoder, page scanPage) (ended bool, err
 	return true, nil
 }
 
-// projection asks for nothing but the key and the attributes of ours that are looked at.
-func projection(schema events.KeySchema, names Attributes) []byte {
-	attributes := []string{names.Version, names.Deleted}
-	for _, k := range schema {
-		attributes = append(attributes, k.Name)
-	}
-	expression, aliases := []byte(`,"ProjectionExpression":"`), []byte(`","ExpressionAttributeNames":{`)
-	for i, name := range attributes {
-		if i > 0 {
-			expression, aliases = append(expression, ','), append(aliases, ',')
-		}
-		expression = fmt.Appendf(expression, "#a%d", i)
-		aliases = quote(fmt.Appendf(aliases, `"#a%d":`, i), name)
-	}
-	return append(append(expression, aliases...), '}')
-}
-
-func (s *Survey) add(decoder *events.Decoder, schema events.KeySchema, names Attributes, raw []byte) error {
-	item, err := decoder.Item(raw)
+func (s *Survey) add(format *newtable.Format, raw []byte) error {
+	item, err := format.Parse(raw)
 	if err != nil {
 		return err
 	}
-	key, err := schema.Key(item)
+	key, err := item.Key()
 	if err != nil {
 		return err
 	}
 	s.Items++
-	held, marker := item.Attribute(names.Version), names.deleted(item) != ""
 	switch {
-	case held != nil:
-		s.versioned(key, held, marker)
-	case marker:
-		s.Dead = first(s.Dead, key, item.Attribute(names.Deleted))
+	case !item.Own():
+		s.versioned(key, item)
+	case item.Marker():
+		s.Dead = first(s.Dead, key, item.DeletedHeld())
 	default:
 		s.Unversioned = first(s.Unversioned, key, nil)
 	}
 	return nil
 }
 
-func first(have Found, key events.Key, value json.RawMessage) Found {
+func first(have Found, key events.Key, value []byte) Found {
 	if have.Key != "" {
 		return have
 	}
 	return Found{key, string(value)}
 }
 
-func (s *Survey) versioned(key events.Key, held json.RawMessage, marker bool) {
-	version, err := events.ParseVersion(typedText(held, "S"))
-	if err != nil {
-		s.Strange = first(s.Strange, key, held)
+func (s *Survey) versioned(key events.Key, item newtable.Item) {
+	version, err := item.Version()
+	if err != nil || version == (events.Version{}) {
+		s.Strange = first(s.Strange, key, item.Held())
 		return
 	}
 	s.Generations[version.Generation]++
-	if marker {
+	if item.Marker() {
 		s.Markers++
 	}
 	if version.Generation > s.Highest {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/newtable"
 )
 
 // Options say which table, and how to reach it.
@@ -252,9 +253,8 @@ func checkKey(schema events.KeySchema) events.Key {
 // CheckWrite tries a PutItem whose condition can never hold: it needs the permission, and changes nothing.
 func (t *Table) CheckWrite(ctx context.Context, schema events.KeySchema) error {
 	body := append(t.begin("Item"), checkKey(schema)...)
-	body = append(body, `,"ConditionExpression":"attribute_exists(#k) AND attribute_not_exists(#k)","ExpressionAttributeNames":{"#k":`...)
-	body = append(quote(body, schema[0].Name), `}}`...)
-	_, err := t.wire.call(ctx, "DynamoDB_20120810.PutItem", body)
+	body = newtable.Never(schema).Append(body, newtable.ConditionExpression)
+	_, err := t.wire.call(ctx, "DynamoDB_20120810.PutItem", append(body, '}'))
 	err = classify(err, "write to table "+t.name)
 	if _, refused := conditionFailed(err); refused {
 		return nil

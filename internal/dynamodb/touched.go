@@ -8,6 +8,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/newtable"
 )
 
 // touchedSegments is how many segments of the new table are searched at the same time.
@@ -19,21 +20,21 @@ var errFound = errors.New("found")
 // FindTouched looks for an item that shows that the application has written this table: a marker with attributes of the application,
 // and, if unversioned is set, an item without a version. That none is found says nothing: an update of a row and a removal leave no
 // trace. It may read the whole table. Retries are made inside.
-func (t *Table) FindTouched(ctx context.Context, names Attributes, schema events.KeySchema, unversioned bool) (key events.Key, found bool, err error) {
+func (t *Table) FindTouched(ctx context.Context, names newtable.Attributes, schema events.KeySchema, unversioned bool) (key events.Key, found bool, err error) {
 	return t.findTouched(ctx, names, schema, unversioned, touchedSegments)
 }
 
-func (t *Table) findTouched(ctx context.Context, names Attributes, schema events.KeySchema, unversioned bool, segments int) (key events.Key, found bool, err error) {
-	filter := []byte(`,"FilterExpression":"attribute_exists(#d)","ExpressionAttributeNames":{"#d":`)
+func (t *Table) findTouched(ctx context.Context, names newtable.Attributes, schema events.KeySchema, unversioned bool, segments int) (key events.Key, found bool, err error) {
+	format := newtable.NewFormat(schema, names)
+	condition := format.Deleted()
 	if unversioned {
-		filter = append(quote([]byte(`,"FilterExpression":"attribute_exists(#d) OR attribute_not_exists(#v)","ExpressionAttributeNames":{"#v":`), names.Version), `,"#d":`...)
+		condition = format.DeletedOrOwn()
 	}
-	filter = append(quote(filter, names.Deleted), '}')
+	filter := condition.Append(nil, newtable.FilterExpression)
 	keys := make(chan events.Key, segments) // each finds one at the most
 	group, ctx := errgroup.WithContext(ctx)
 	for segment := range segments {
 		group.Go(func() error {
-			decoder := events.NewDecoder(schema)
 			for after, first := []byte(nil), true; first || after != nil; first = false {
 				var page scanPage
 				err := fault.Do(ctx, nil, func(ctx context.Context) (err error) {
@@ -44,7 +45,7 @@ func (t *Table) findTouched(ctx context.Context, names Attributes, schema events
 					return err
 				}
 				for _, raw := range page.items {
-					key, touched, err := names.touched(decoder, raw, schema, unversioned)
+					key, touched, err := touched(format, raw, unversioned)
 					if err != nil {
 						return err
 					}
@@ -70,13 +71,13 @@ func (t *Table) findTouched(ctx context.Context, names Attributes, schema events
 }
 
 // touched reports whether an item shows that the application has written it.
-func (a Attributes) touched(decoder *events.Decoder, raw []byte, schema events.KeySchema, unversioned bool) (key events.Key, touched bool, err error) {
-	item, err := decoder.Item(raw)
+func touched(format *newtable.Format, raw []byte, unversioned bool) (key events.Key, touched bool, err error) {
+	item, err := format.Parse(raw)
 	if err != nil {
 		return "", false, err
 	}
-	if key, err = schema.Key(item); err != nil {
+	if key, err = item.Key(); err != nil {
 		return "", false, err
 	}
-	return key, unversioned && item.Attribute(a.Version) == nil || item.Attribute(a.Deleted) != nil && a.foreign(item, schema), nil
+	return key, unversioned && item.Own() || item.DeletedHeld() != nil && item.Foreign(), nil
 }

@@ -8,5 +8,5 @@
 // Whatever Quick does not take, jsontext judges.
 //
 // The package is a leaf: it imports nothing of Crossfade. The record codec (events), the adapter to DynamoDB, and the form of
-// the new table's items (stored) are built on it.
+// the new table's items (newtable) are built on it.
 package dynamojson

@@ -109,7 +109,7 @@ func (p *parts) applier(m *migration, target apply.Target, inFlight int) *apply.
 		},
 		Rules: apply.Rules{
 			From: apply.FromStream, SnapshotTopic: m.topics.Snapshot, LiveTopic: m.topics.Live, LivePartitions: partitions,
-			Reserved: []string{attributes.Version, attributes.Deleted, attributes.Shard, attributes.Tombstone},
+			Reserved: attributes.Names(),
 		},
 		InFlight: inFlight, CommitEvery: time.Millisecond,
 	})

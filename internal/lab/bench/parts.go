@@ -18,6 +18,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/lab/bench/stub"
+	"github.com/crossfadedb/crossfade/internal/newtable"
 )
 
 // What both sides of every pair have.
@@ -30,7 +31,7 @@ const (
 	grace      = 10 * time.Minute
 )
 
-var attributes = dynamodb.Attributes{
+var attributes = newtable.Attributes{
 	Version: "crossfade_version", Deleted: "crossfade_deleted", Shard: "crossfade_shard", Tombstone: "crossfade_tombstone",
 }
 
