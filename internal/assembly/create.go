@@ -21,6 +21,7 @@ type CreateOptions struct {
 	KeepExisting bool // items of the new table without a version are the application's, and stay as they are
 	TakeOver     bool // items of earlier migrations are in the new table: begin above all of their generations
 	Logger       *slog.Logger
+	Network      *Network // nil: the machine's own
 }
 
 // Check is one thing that create looked at before it changed anything.
@@ -55,7 +56,7 @@ func (r *CreateReport) Refused() bool {
 // makes the start of capture durable, and appends the control record, in this order. A crash in between leaves a
 // migration that is not created; Create goes on from there. Of a created one it changes nothing.
 func Create(ctx context.Context, c *migration.Config, o CreateOptions) (*CreateReport, error) {
-	p, err := Open(ctx, c, o.Logger)
+	p, err := openOn(ctx, o.Network, c, o.Logger)
 	if err != nil {
 		return nil, err
 	}

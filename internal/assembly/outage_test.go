@@ -93,7 +93,7 @@ grace: 10m
 			require.NoError(t, err)
 		}
 	}
-	_, err = Create(b.context(t.Context()), b.config, CreateOptions{Logger: b.logger()})
+	_, err = Create(t.Context(), b.config, CreateOptions{Logger: b.logger(), Network: b.network()})
 	require.NoError(t, err)
 	return b
 }
@@ -104,10 +104,8 @@ func (b *bubble) close() {
 	b.cluster.Close()
 }
 
-// context makes everything under it use the bubble's network.
-func (b *bubble) context(ctx context.Context) context.Context {
-	return WithNetwork(ctx, Network{Dial: b.dial, Transport: b})
-}
+// network is the bubble's.
+func (b *bubble) network() *Network { return &Network{Dial: b.dial, Transport: b} }
 
 // away lets something be away from now on.
 func (b *bubble) away(what string, how trouble) {
@@ -235,7 +233,7 @@ func (b *bubble) story() string {
 func (b *bubble) start(worker func(context.Context, *slog.Logger) error) (stop func()) {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- worker(b.context(ctx), b.logger()) }()
+	go func() { done <- worker(ctx, b.logger()) }()
 	return func() {
 		cancel()
 		require.NoError(b.t, <-done, b.story())
@@ -243,15 +241,15 @@ func (b *bubble) start(worker func(context.Context, *slog.Logger) error) (stop f
 }
 
 func (b *bubble) copies(ctx context.Context, logger *slog.Logger) error {
-	return Snapshot(ctx, b.config, WorkerOptions{Logger: logger})
+	return Snapshot(ctx, b.config, WorkerOptions{Logger: logger, Network: b.network()})
 }
 
 func (b *bubble) captures(ctx context.Context, logger *slog.Logger) error {
-	return Streamer(ctx, b.config, WorkerOptions{Capture: true, Logger: logger})
+	return Streamer(ctx, b.config, WorkerOptions{Capture: true, Logger: logger, Network: b.network()})
 }
 
 func (b *bubble) applies(ctx context.Context, logger *slog.Logger) error {
-	return Streamer(ctx, b.config, WorkerOptions{Apply: true, Logger: logger})
+	return Streamer(ctx, b.config, WorkerOptions{Apply: true, Logger: logger, Network: b.network()})
 }
 
 // Whatever a worker does when something that it needs goes away, it says within 5 s whom it does not reach, what for, and
@@ -273,7 +271,7 @@ func TestADeadDependencyIsSaidWithinFiveSeconds(t *testing.T) {
 							worker, b.scan = b.copies, 500*time.Millisecond // so that it is at work all the time
 						case "apply":
 							worker = b.applies
-							require.NoError(t, b.copies(b.context(t.Context()), b.logger()))
+							require.NoError(t, b.copies(t.Context(), b.logger()))
 						}
 						early := what == "new" // so that there is something to write
 						if early {
@@ -340,17 +338,21 @@ func (b *bubble) requireOver(what string) {
 func TestACommandSaysWhatItWaitsFor(t *testing.T) {
 	for name, command := range map[string]func(*bubble, context.Context) error{
 		"status": func(b *bubble, ctx context.Context) error {
-			return WatchStatus(ctx, b.config, b.logger(), time.Second, func(*Status) (bool, error) { return false, nil })
+			p, err := openOn(ctx, b.network(), b.config, b.logger())
+			if err != nil {
+				return err
+			}
+			return errors.Join(p.Onlooker().watch(ctx, time.Second, func(*Status) (bool, error) { return false, nil }), p.Close())
 		},
 		"sweep": func(b *bubble, ctx context.Context) error {
-			_, err := Sweep(ctx, b.config, SweepOptions{Logger: b.logger()})
+			_, err := Sweep(ctx, b.config, SweepOptions{Logger: b.logger(), Network: b.network()})
 			return err
 		},
 		"replay": func(b *bubble, ctx context.Context) error {
-			return Replay(ctx, b.config, ReplayOptions{NewTableUnused: true, Logger: b.logger()})
+			return Replay(ctx, b.config, ReplayOptions{NewTableUnused: true, Logger: b.logger(), Network: b.network()})
 		},
 		"restart": func(b *bubble, ctx context.Context) error {
-			_, err := Restart(ctx, b.config, RestartOptions{Logger: b.logger()})
+			_, err := Restart(ctx, b.config, RestartOptions{Logger: b.logger(), Network: b.network()})
 			return err
 		},
 		"a worker that joins": func(b *bubble, ctx context.Context) error { return b.applies(ctx, b.logger()) },
@@ -360,7 +362,7 @@ func TestACommandSaysWhatItWaitsFor(t *testing.T) {
 				b := newBubble(t)
 				defer b.close()
 				b.away("Kafka", gone)
-				require.ErrorContains(t, command(b, b.context(t.Context())), "gave up after 30s")
+				require.ErrorContains(t, command(b, t.Context()), "gave up after 30s")
 				lines := b.matching("level=WARN", "outage", "dependency=Kafka")
 				require.Len(t, lines, 1, b.story())
 				require.LessOrEqual(t, lines[0].at, 5*time.Second)
@@ -383,7 +385,7 @@ func TestDeadLettersAreSaidOncePerReasonAndMinute(t *testing.T) {
 			}})
 			require.NoError(t, err)
 		}
-		require.NoError(t, b.copies(b.context(t.Context()), b.logger()))
+		require.NoError(t, b.copies(t.Context(), b.logger()))
 		b.away("Kafka", well) // from here on time is counted
 		stop := b.start(b.applies)
 		time.Sleep(3 * time.Minute)

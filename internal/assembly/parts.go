@@ -41,7 +41,15 @@ type Parts struct {
 // Open connects to what the configuration names. With an embedded broker it joins the one that runs on the same
 // directory, or starts one that lives as long as the Parts.
 func Open(ctx context.Context, c *migration.Config, logger *slog.Logger) (*Parts, error) {
-	network := networkOf(ctx)
+	return openOn(ctx, nil, c, logger)
+}
+
+// openOn is Open on a network; nil is the machine's own.
+func openOn(ctx context.Context, n *Network, c *migration.Config, logger *slog.Logger) (*Parts, error) {
+	var network Network
+	if n != nil {
+		network = *n
+	}
 	p := &Parts{Config: c, Logger: logger, Topics: kafka.TopicsOf(c.Name), network: network, process: cmp.Or(network.Process, processName())}
 	if err := p.open(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())

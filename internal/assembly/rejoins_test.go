@@ -100,8 +100,8 @@ func TestAWorkerGoesOnAfterKafkaWasAway(t *testing.T) {
 	c.Grace *= 2 // on a busy machine a worker must not come to the end of it once more
 	cable := newCable()
 	stop, ended := w.start(func(ctx context.Context) error {
-		return Run(WithNetwork(ctx, Network{Dial: cable.dial}), c, RunOptions{
-			Create: CreateOptions{EnableStream: true, Logger: w.logger()}, Logger: w.logger(),
+		return Run(ctx, c, RunOptions{
+			Create: CreateOptions{EnableStream: true, Logger: w.logger()}, Logger: w.logger(), Network: &Network{Dial: cable.dial},
 		})
 	})
 	w.streaming(c, 1)

@@ -21,6 +21,7 @@ type ReplayOptions struct {
 	// DeletesMarked is for the form none, whose application does write the new table: it has left a marker for every row that it deleted.
 	DeletesMarked bool
 	Logger        *slog.Logger
+	Network       *Network // nil: the machine's own
 }
 
 // UnsaidError refuses a replay without the operator's word.
@@ -48,7 +49,7 @@ func (e *UnsaidError) Error() string {
 // The versions make a replay harmless as long as everything in the new table came through the topics. What the application itself did there is
 // not in them. So a replay is refused without the operator's word that there is no such thing, and with it when there is a trace.
 func Replay(ctx context.Context, c *migration.Config, o ReplayOptions) error {
-	p, err := Open(ctx, c, o.Logger)
+	p, err := openOn(ctx, o.Network, c, o.Logger)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type RestartOptions struct {
 	Force        bool // although no gap is recorded
 	DryRun       bool // only check
 	Logger       *slog.Logger
+	Network      *Network // nil: the machine's own
 }
 
 // RestartReport is what restart found and did.
@@ -51,7 +52,7 @@ func Restart(ctx context.Context, c *migration.Config, o RestartOptions) (*Resta
 	if from := apply.LiveFrom(c.Live.From); from != apply.FromStream {
 		return nil, &FormError{Command: "restart", From: from}
 	}
-	p, err := Open(ctx, c, o.Logger)
+	p, err := openOn(ctx, o.Network, c, o.Logger)
 	if err != nil {
 		return nil, err
 	}

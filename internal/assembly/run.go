@@ -12,13 +12,15 @@ import (
 
 // RunOptions are the flags of run.
 type RunOptions struct {
-	Create CreateOptions // for a migration that has not been created
-	Show   *Show         // may be nil
-	Logger *slog.Logger
+	Create  CreateOptions // for a migration that has not been created
+	Show    *Show         // may be nil
+	Logger  *slog.Logger
+	Network *Network // nil: the machine's own
 }
 
 // Run creates the migration if that has not been done, and does everything in one process until ctx ends.
 func Run(ctx context.Context, c *migration.Config, o RunOptions) error {
+	o.Create.Network = o.Network
 	report, err := Create(ctx, c, o.Create)
 	if err != nil {
 		if report != nil {
@@ -35,7 +37,7 @@ func Run(ctx context.Context, c *migration.Config, o RunOptions) error {
 			o.Logger.Warn("before the migration was created", "check", check.What, "warning", check.Warning)
 		}
 	}
-	return work(ctx, c, WorkerOptions{Capture: true, Apply: true, Show: o.Show, Logger: o.Logger, snapshot: true}, (*worker).snapshot, (*worker).streamer)
+	return work(ctx, c, WorkerOptions{Capture: true, Apply: true, Show: o.Show, Logger: o.Logger, Network: o.Network, snapshot: true}, (*worker).snapshot, (*worker).streamer)
 }
 
 // Show is how a worker lets a person watch the whole migration, not only its own part.

@@ -17,11 +17,12 @@ type SweepOptions struct {
 	Say              func(text string)
 	Show             func(sweep.Progress) // may be nil
 	Logger           *slog.Logger
+	Network          *Network // nil: the machine's own
 }
 
 // Sweep removes markers under the guards; it waits for them, and says for what.
 func Sweep(ctx context.Context, c *migration.Config, o SweepOptions) (sweep.Summary, error) {
-	p, err := Open(ctx, c, o.Logger)
+	p, err := openOn(ctx, o.Network, c, o.Logger)
 	if err != nil {
 		return sweep.Summary{}, err
 	}

@@ -23,9 +23,10 @@ type WorkerOptions struct {
 	Capture bool // a streamer captures the old table's changes
 	Apply   bool // a streamer applies records to the new table
 	// Naive writes without any condition, as a plain copy would. It is for the demonstration of the damage only.
-	Naive  bool
-	Show   *Show // may be nil
-	Logger *slog.Logger
+	Naive   bool
+	Show    *Show // may be nil
+	Logger  *slog.Logger
+	Network *Network // nil: the machine's own
 
 	snapshot bool // a snapshot worker reads the old table
 }
@@ -74,7 +75,7 @@ type role func(*worker, context.Context) error
 // again. Nothing of the join before is left then: untilDone returns when all that it started has ended, and a name is
 // used for one join only. Requests that are still under way have their deadlines, as those of a process that was killed.
 func work(ctx context.Context, c *migration.Config, o WorkerOptions, roles ...role) error {
-	p, err := Open(ctx, c, o.Logger)
+	p, err := openOn(ctx, o.Network, c, o.Logger)
 	if err != nil {
 		return interrupted(ctx, err)
 	}

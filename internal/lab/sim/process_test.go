@@ -54,7 +54,6 @@ func (w *world) launch(r role) *process {
 		p.network.delay(100 * time.Millisecond) // so that the facts of two pages do not go as one
 	}
 	p.network.step = func(s step, m moment) error { return w.onStep(p, s, m) }
-	ctx = assembly.WithNetwork(ctx, assembly.Network{Process: name, Dial: p.network.Dial, Transport: p.network})
 	w.story.tell(name, "starts")
 	go func() {
 		defer close(p.done)
@@ -80,11 +79,12 @@ func (w *world) finish(r role) *process {
 
 func (p *process) run(ctx context.Context, w *world) (err error) {
 	logger := w.story.logger(p.name)
-	worker := assembly.WorkerOptions{Capture: true, Apply: true, Logger: logger}
+	network := &assembly.Network{Process: p.name, Dial: p.network.Dial, Transport: p.network}
+	worker := assembly.WorkerOptions{Capture: true, Apply: true, Logger: logger, Network: network}
 	switch p.role {
 	case creator:
 		var report *assembly.CreateReport
-		report, err = assembly.Create(ctx, w.config, assembly.CreateOptions{KeepExisting: len(w.model.owned) > 0, Logger: logger})
+		report, err = assembly.Create(ctx, w.config, assembly.CreateOptions{KeepExisting: len(w.model.owned) > 0, Logger: logger, Network: network})
 		if report != nil && report.Refused() {
 			err = fmt.Errorf("%w: %+v", err, report.Checks)
 		}
@@ -95,7 +95,7 @@ func (p *process) run(ctx context.Context, w *world) (err error) {
 		err = assembly.Streamer(ctx, w.config, worker)
 	case sweeper:
 		p.removed, err = assembly.Sweep(ctx, w.config, assembly.SweepOptions{
-			FallbackReadsOff: true, Logger: logger,
+			FallbackReadsOff: true, Logger: logger, Network: network,
 			Say: func(text string) {
 				w.story.tell(p.name, "%s", text)
 				if strings.HasPrefix(text, "waiting: grace") {
@@ -104,9 +104,9 @@ func (p *process) run(ctx context.Context, w *world) (err error) {
 			},
 		})
 	case restarter, forcer:
-		_, err = assembly.Restart(ctx, w.config, assembly.RestartOptions{Force: p.role == forcer, Logger: logger})
+		_, err = assembly.Restart(ctx, w.config, assembly.RestartOptions{Force: p.role == forcer, Logger: logger, Network: network})
 	case replayer:
-		err = assembly.Replay(ctx, w.config, assembly.ReplayOptions{NewTableUnused: true, Logger: logger})
+		err = assembly.Replay(ctx, w.config, assembly.ReplayOptions{NewTableUnused: true, Logger: logger, Network: network})
 	}
 	return err
 }
