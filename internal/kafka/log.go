@@ -12,21 +12,21 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
-// Log is one topic of one partition: the facts, or the control log.
-type Log struct {
+// PartitionLog is the log in the only partition of a topic: the facts, or the control log.
+type PartitionLog struct {
 	client *Client
 	id     events.TopicPartition
 }
 
-var _ checkpoint.Log = (*Log)(nil)
+var _ checkpoint.Log = (*PartitionLog)(nil)
 
 // Log returns the log in the only partition of topic.
-func (c *Client) Log(topic string) *Log {
-	return &Log{client: c, id: events.TopicPartition{Topic: topic}}
+func (c *Client) Log(topic string) *PartitionLog {
+	return &PartitionLog{client: c, id: events.TopicPartition{Topic: topic}}
 }
 
 // Append implements checkpoint.Log.
-func (l *Log) Append(ctx context.Context, entries ...checkpoint.Entry) error {
+func (l *PartitionLog) Append(ctx context.Context, entries ...checkpoint.Entry) error {
 	records := make([]*events.Record, len(entries))
 	for i, e := range entries {
 		records[i] = &events.Record{Key: e.Key, Value: e.Value}
@@ -39,7 +39,7 @@ func (l *Log) Append(ctx context.Context, entries ...checkpoint.Entry) error {
 const logFetchBytes = 1 << 20
 
 // Read implements checkpoint.Log.
-func (l *Log) Read(ctx context.Context, from int64, visit func(checkpoint.Entry) error) (int64, error) {
+func (l *PartitionLog) Read(ctx context.Context, from int64, visit func(checkpoint.Entry) error) (int64, error) {
 	start, end, err := l.client.bounds(ctx, l.id)
 	if err != nil {
 		return from, err
@@ -78,7 +78,7 @@ func (l *Log) Read(ctx context.Context, from int64, visit func(checkpoint.Entry)
 
 // deleted decides what it means that a log no longer begins where it was to be read from: compaction takes only what
 // was superseded, but a log that is not compacted has lost a part of its history (invariant 4).
-func (l *Log) deleted(ctx context.Context, from, start int64) error {
+func (l *PartitionLog) deleted(ctx context.Context, from, start int64) error {
 	policy, err := l.client.setting(ctx, l.id.Topic, "cleanup.policy")
 	if err != nil || strings.Contains(policy, "compact") {
 		return err
