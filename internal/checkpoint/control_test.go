@@ -35,7 +35,7 @@ func TestPhases(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, checkpoint.Copying, state.Phase())
 	require.False(t, state.PastClose(0, 1<<40), "nothing is past a close that was not made")
-	require.Nil(t, state.Ends())
+	require.Nil(t, state.Closed)
 	wrong := checkpoint.ControlEntry{Closed: &checkpoint.Closed{Generation: 2}}
 	for _, bad := range []checkpoint.ControlEntry{created, swept, wrong} {
 		_, err = c.Append(t.Context(), bad)
@@ -44,7 +44,7 @@ func TestPhases(t *testing.T) {
 	state, err = c.Append(t.Context(), closed)
 	require.NoError(t, err)
 	require.Equal(t, checkpoint.Streaming, state.Phase())
-	require.Equal(t, map[int]int64{0: 10, 1: 0}, state.Ends())
+	require.Equal(t, map[int]int64{0: 10, 1: 0}, state.Closed.Ends)
 	require.False(t, state.PastClose(0, 9))
 	require.True(t, state.PastClose(0, 10))
 	require.True(t, state.PastClose(1, 0))
@@ -74,7 +74,7 @@ func TestOneOfTwoCloses(t *testing.T) {
 	other := checkpoint.ControlEntry{Closed: &checkpoint.Closed{Generation: 1, Ends: map[int]int64{0: 99}}}
 	state, err := b.Append(t.Context(), other)
 	require.ErrorIs(t, err, checkpoint.ErrLost)
-	require.Equal(t, map[int]int64{0: 10, 1: 0}, state.Ends())
+	require.Equal(t, map[int]int64{0: 10, 1: 0}, state.Closed.Ends)
 	_, err = b.Append(t.Context(), other)
 	require.ErrorContains(t, err, "does not fit the phase")
 	state, err = checkpoint.NewControl(log, "c").Refresh(t.Context())
@@ -148,7 +148,7 @@ func TestGenerations(t *testing.T) {
 	require.Equal(t, "again", state.Stream())
 	require.EqualValues(t, 7, state.EstimatedItems())
 	require.False(t, state.PastClose(0, 10), "the close was of the generation before")
-	require.Zero(t, state.ClosedAt)
+	require.Nil(t, state.Closed)
 	require.False(t, state.Began.IsZero())
 	require.EqualValues(t, 3, state.Removed, "what was swept stays swept")
 	refused(closedOf(1), markedOf(2), swept, created, restarted(2))

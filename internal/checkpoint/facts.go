@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// Facts is one worker's view of the facts log, and its pen. Safe for concurrent use.
+// Facts is one worker's view of the facts log, and writes that worker's own. Safe for concurrent use.
 type Facts struct {
 	log     Log
 	writer  string                    // unique to this process
 	turn    atomic.Int64              // distinguishes the names under which this process writes
 	renewed atomic.Pointer[time.Time] // when it took the last of them; nil for the first
 	stale   time.Duration             // how old another writer's fact must be before it may be cleared
-	pen     chan struct{}             // holds one token: appends of this writer are one after the other
+	writing chan struct{}             // holds one token: appends of this writer are one after the other
 
 	reading chan struct{} // holds one token, which guards next
 	next    int64
@@ -40,7 +40,7 @@ type Facts struct {
 // for ever: a name used twice would let one process erase what the other knows. stale is the migration's grace.
 func NewFacts(log Log, writer string, stale time.Duration) *Facts {
 	return &Facts{
-		log: log, writer: writer, stale: stale, pen: make(chan struct{}, 1), reading: make(chan struct{}, 1),
+		log: log, writer: writer, stale: stale, writing: make(chan struct{}, 1), reading: make(chan struct{}, 1),
 		segments: map[string]map[string]Written[SegmentFact]{},
 		shards:   map[string]map[string]Written[ShardFact]{},
 		applied:  map[string]map[string]Written[AppliedFact]{},
@@ -273,8 +273,8 @@ func writeFacts[F further[F]](
 		return nil
 	}
 	select {
-	case f.pen <- struct{}{}:
-		defer func() { <-f.pen }()
+	case f.writing <- struct{}{}:
+		defer func() { <-f.writing }()
 	case <-ctx.Done():
 		return fmt.Errorf("write facts: %w", context.Cause(ctx))
 	}

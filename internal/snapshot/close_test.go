@@ -61,7 +61,7 @@ func TestClose(t *testing.T) {
 		require.Equal(t, 3, closed)
 		state, err := checkpoint.NewControl(control, "reader").Refresh(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, map[int]int64{0: 7}, state.Ends())
+		require.Equal(t, map[int]int64{0: 7}, state.Closed.Ends)
 		require.Equal(t, 2, state.Accepted)
 	})
 }

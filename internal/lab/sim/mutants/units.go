@@ -77,7 +77,7 @@ var units = []unit{
 	},
 	{
 		mutant{
-			name: "applied.no-epoch", file: "internal/checkpoint/control.go",
+			name: "applied.no-epoch", file: "internal/checkpoint/state.go",
 			from: "		s.Epoch++", to: "		s.Epoch += 0",
 		}, "internal/assembly", "TestReplayBeginsAnEpoch",
 	},

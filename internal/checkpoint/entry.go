@@ -1,0 +1,93 @@
+package checkpoint
+
+import (
+	"time"
+
+	"github.com/crossfadedb/crossfade/internal/events"
+)
+
+// Created is recorded by create, after the topics and the start of capture are durable.
+type Created struct {
+	// Generation is 1; above that, the new table held items of earlier migrations, and this one lies above all of them.
+	Generation     uint32            `json:"generation"`
+	Config         map[string]string `json:"config"` // the fields that must not change, by dotted name
+	KeySchema      events.KeySchema  `json:"key_schema"`
+	Stream         string            `json:"stream,omitempty"` // the ARN of the stream; form stream only
+	Partitions     int               `json:"partitions"`       // of .snapshot and of .live
+	WorkPartitions int               `json:"work_partitions"`
+	Segments       int               `json:"segments"`
+	EstimatedItems int64             `json:"estimated_items"` // as the source said when it was asked
+	KeepExisting   bool              `json:"keep_existing,omitempty"`
+	// Target is the identity of the new table, which no other one of its name ever has; empty if the server gives none.
+	Target string `json:"target,omitempty"`
+	// Singly says that the new table's server knows no PartiQL, so that every row is written by a call of its own.
+	Singly bool `json:"singly,omitempty"`
+	// Topics are the ids that Kafka gave the migration's topics, by their names: a topic that is made again has another.
+	Topics map[string]string `json:"topics,omitempty"`
+}
+
+// Closed is recorded when every segment is done: no snapshot record at or past these offsets is ever applied.
+type Closed struct {
+	Generation uint32        `json:"generation"`
+	Ends       map[int]int64 `json:"ends"` // end offset of each partition of .snapshot
+}
+
+// Restarted is recorded by restart, after the new generation's start of capture is durable.
+type Restarted struct {
+	// Generation is higher than the one before, and not always by one: that of a restart that died before it came here is
+	// never used again.
+	Generation     uint32 `json:"generation"`
+	Stream         string `json:"stream"`          // the ARN of the stream; another one if it was turned off and on
+	EstimatedItems int64  `json:"estimated_items"` // as the source said when it was asked
+}
+
+// Marked is recorded when the rows that vanished in the gap before a generation have their markers.
+type Marked struct {
+	Generation uint32 `json:"generation"`
+	Marked     int64  `json:"marked"`
+	Kept       int64  `json:"kept"` // of an older generation, and still at the source: their snapshot records are in the dlq
+}
+
+// Sweeping is recorded before a pass of the sweep removes its first marker.
+type Sweeping struct{}
+
+// Swept is recorded after a pass of the sweep that removed something, or could have.
+type Swept struct {
+	Removed int64 `json:"removed"`
+	Left    int64 `json:"left"` // markers that the pass met and had to leave
+	// Updated is how many of Left have attributes of the application, which has updated them.
+	Updated int64 `json:"updated,omitempty"`
+	// FallbackReadsOff is the operator's word that nothing reads the old table any more.
+	FallbackReadsOff bool `json:"fallback_reads_off,omitempty"`
+}
+
+// Replay is recorded twice: before the committed offsets are set back, and when they have been.
+type Replay struct {
+	Reset bool `json:"reset"` // they have been
+}
+
+// ControlEntry is one entry of the control log. Exactly one of the pointers is set.
+type ControlEntry struct {
+	After     int        `json:"after"` // how many accepted entries its author had seen
+	At        time.Time  `json:"at"`
+	By        string     `json:"by"` // the process that wrote it
+	Created   *Created   `json:"created,omitempty"`
+	Restarted *Restarted `json:"restarted,omitempty"`
+	Closed    *Closed    `json:"closed,omitempty"`
+	Marked    *Marked    `json:"marked,omitempty"`
+	Sweeping  *Sweeping  `json:"sweeping,omitempty"`
+	Swept     *Swept     `json:"swept,omitempty"`
+	Replay    *Replay    `json:"replay,omitempty"`
+}
+
+// parts is how many of the things that an entry can say it says.
+func (e ControlEntry) parts() (n int) {
+	for _, set := range []bool{
+		e.Created != nil, e.Restarted != nil, e.Closed != nil, e.Marked != nil, e.Sweeping != nil, e.Swept != nil, e.Replay != nil,
+	} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
