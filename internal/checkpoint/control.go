@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -14,14 +13,17 @@ var ErrLost = errors.New("another process changed the migration first")
 
 // Control reads and appends the history of the migration. It belongs to one goroutine.
 type Control struct {
-	log   Log
-	by    string
-	next  int64
-	state State
+	log     Log
+	by      string
+	formats formats
+	next    int64
+	state   State
 }
 
 // NewControl returns a Control that has read nothing yet. by names the process in the entries it writes.
-func NewControl(log Log, by string) *Control { return &Control{log: log, by: by} }
+func NewControl(log Log, by string) *Control {
+	return &Control{log: log, by: by, formats: controlFormats}
+}
 
 // By is the process that the entries it writes name.
 func (c *Control) By() string { return c.by }
@@ -39,18 +41,15 @@ func (c *Control) Refresh(ctx context.Context) (State, error) {
 	return c.state, nil
 }
 
-// fold takes one entry into the state and reports whether it took effect.
+// fold takes one entry into the state and reports whether it was accepted.
 func (c *Control) fold(e Entry) (bool, error) {
-	var entry ControlEntry
-	if err := decode(e.Value, &entry); err != nil {
+	entry, err := c.formats.decodeEntry(e.Value) // also one that lost must be what a build writes
+	if err != nil {
 		return false, fmt.Errorf("control entry at offset %d: %w", e.Offset, err)
-	}
-	if n := entry.parts(); n != 1 { // also of an entry that lost: what it says must be known
-		return false, fmt.Errorf("control entry at offset %d: it says %d things, not one", e.Offset, n)
 	}
 	state, accepted, err := c.state.Fold(entry)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("offset %d: %w", e.Offset, err)
 	}
 	c.state, c.next = state, e.Offset+1
 	return accepted, nil
@@ -64,7 +63,7 @@ func (c *Control) Append(ctx context.Context, e ControlEntry) (State, error) {
 	if _, _, err := c.state.Fold(e); err != nil {
 		return c.state, err
 	}
-	value, err := json.Marshal(e)
+	value, err := c.formats.encodeEntry(e)
 	if err != nil {
 		return c.state, fmt.Errorf("encode control entry: %w", err)
 	}

@@ -1,6 +1,9 @@
 package checkpoint
 
 import (
+	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -68,9 +71,10 @@ type Replay struct {
 
 // ControlEntry is one entry of the control log. Exactly one of the pointers is set.
 type ControlEntry struct {
-	After     int        `json:"after"` // how many accepted entries its author had seen
-	At        time.Time  `json:"at"`
-	By        string     `json:"by"` // the process that wrote it
+	After int       `json:"after"` // how many accepted entries its author had seen
+	At    time.Time `json:"at"`
+	By    string    `json:"by"` // the process that wrote it
+	envelope
 	Created   *Created   `json:"created,omitempty"`
 	Restarted *Restarted `json:"restarted,omitempty"`
 	Closed    *Closed    `json:"closed,omitempty"`
@@ -78,16 +82,83 @@ type ControlEntry struct {
 	Sweeping  *Sweeping  `json:"sweeping,omitempty"`
 	Swept     *Swept     `json:"swept,omitempty"`
 	Replay    *Replay    `json:"replay,omitempty"`
+
+	unread string // the kind of an entry that this build cannot read, which has none of the pointers
 }
 
-// parts is how many of the things that an entry can say it says.
-func (e ControlEntry) parts() (n int) {
-	for _, set := range []bool{
-		e.Created != nil, e.Restarted != nil, e.Closed != nil, e.Marked != nil, e.Sweeping != nil, e.Swept != nil, e.Replay != nil,
-	} {
-		if set {
-			n++
+// controlFormats are the kinds of control entry that this build knows, by their names in JSON.
+var controlFormats = formats{
+	"created": {number: 1}, "restarted": {number: 1}, "closed": {number: 1}, "marked": {number: 1}, "sweeping": {number: 1}, "swept": {number: 1},
+	"replay": {number: 1},
+}
+
+// entryHead are the members that every entry has, in whatever format: they never change.
+type entryHead struct {
+	After int       `json:"after"`
+	At    time.Time `json:"at"`
+	By    string    `json:"by"`
+	envelope
+}
+
+// headMembers are the names of the members of entryHead.
+var headMembers = []string{"after", "at", "by", "format", "optional", "needs"}
+
+// decodeEntry reads a control entry. Of one that this build cannot read it returns the head alone: State.Fold decides what
+// that means. An entry that no build has written is an error.
+func (f formats) decodeEntry(value []byte) (e ControlEntry, err error) {
+	kind, err := kindOf(value)
+	if err != nil {
+		return e, err
+	}
+	var head entryHead
+	if err := json.Unmarshal(value, &head); err != nil {
+		return e, err
+	}
+	how, err := f.reading(kind, head.envelope)
+	if err != nil {
+		return e, err
+	}
+	switch how {
+	case exact:
+		err = decode(value, &e)
+	case lenient:
+		err = json.Unmarshal(value, &e)
+	default:
+		e = ControlEntry{After: head.After, At: head.At, By: head.By, envelope: head.envelope, unread: kind}
+	}
+	return e, err
+}
+
+// encodeEntry writes a control entry, in the format that its kind has in this build.
+func (f formats) encodeEntry(e ControlEntry) ([]byte, error) {
+	value, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := kindOf(value)
+	if err != nil {
+		return nil, err
+	}
+	if e.envelope = f.envelope(kind); e.envelope == (envelope{}) {
+		return value, nil
+	}
+	return json.Marshal(e)
+}
+
+// kindOf is the name of the one member of an entry that is not of its head.
+func kindOf(value []byte) (string, error) {
+	var members map[string]json.RawMessage
+	if err := decode(value, &members); err != nil {
+		return "", err
+	}
+	var kinds []string
+	for name, body := range members {
+		if !slices.Contains(headMembers, name) && string(body) != "null" {
+			kinds = append(kinds, name)
 		}
 	}
-	return n
+	if len(kinds) != 1 {
+		return "", fmt.Errorf("it says %d things, not one", len(kinds))
+	}
+	return kinds[0], nil
 }

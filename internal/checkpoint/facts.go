@@ -1,12 +1,8 @@
 package checkpoint
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -19,6 +15,7 @@ import (
 // Facts is one worker's view of the facts log, and writes that worker's own. Safe for concurrent use.
 type Facts struct {
 	log     Log
+	formats formats
 	writer  string                    // unique to this process
 	turn    atomic.Int64              // distinguishes the names under which this process writes
 	renewed atomic.Pointer[time.Time] // when it took the last of them; nil for the first
@@ -40,7 +37,7 @@ type Facts struct {
 // for ever: a name used twice would let one process erase what the other knows. stale is the migration's grace.
 func NewFacts(log Log, writer string, stale time.Duration) *Facts {
 	return &Facts{
-		log: log, writer: writer, stale: stale, writing: make(chan struct{}, 1), reading: make(chan struct{}, 1),
+		log: log, formats: factFormats, writer: writer, stale: stale, writing: make(chan struct{}, 1), reading: make(chan struct{}, 1),
 		segments: map[string]map[string]Written[SegmentFact]{},
 		shards:   map[string]map[string]Written[ShardFact]{},
 		applied:  map[string]map[string]Written[AppliedFact]{},
@@ -91,8 +88,17 @@ func (f *Facts) Age() time.Duration {
 	return since(*began)
 }
 
-// fold takes one entry into the view. An entry that cannot be read stops the worker: skipping it could
-// make a capture start too early or a scan too late (invariant 6).
+// factFormats are the kinds of fact that this build knows: what the subject of their keys begins with.
+var factFormats = formats{"segment": {number: 1}, "shard": {number: 1}, "applied": {number: 1}, "worker": {number: 1}}
+
+// kindOfSubject is what the subject of a key begins with.
+func kindOfSubject(subject string) string {
+	kind, _, _ := strings.Cut(subject, "/")
+	return kind
+}
+
+// fold takes one entry into the view. A fact that this build cannot read stops the worker, unless the fact itself says that
+// it may be left out: without it a capture could start too early or a scan too late (invariant 6).
 func (f *Facts) fold(e Entry) error {
 	subject, writer, ok := strings.Cut(string(e.Key), "@")
 	if !ok {
@@ -100,29 +106,46 @@ func (f *Facts) fold(e Entry) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	switch {
-	case strings.HasPrefix(subject, "segment/"):
-		return foldFact(f.segments, subject, writer, e, SegmentFact.subject)
-	case strings.HasPrefix(subject, "shard/"):
-		return foldFact(f.shards, subject, writer, e, ShardFact.subject)
-	case strings.HasPrefix(subject, "applied/"):
-		return foldFact(f.applied, subject, writer, e, AppliedFact.subject)
-	case strings.HasPrefix(subject, "worker/"):
-		return foldFact(f.workers, subject, writer, e, WorkerFact.subject)
+	switch kindOfSubject(subject) {
+	case "segment":
+		return foldFact(f.formats, f.segments, subject, writer, e, SegmentFact.subject)
+	case "shard":
+		return foldFact(f.formats, f.shards, subject, writer, e, ShardFact.subject)
+	case "applied":
+		return foldFact(f.formats, f.applied, subject, writer, e, AppliedFact.subject)
+	case "worker":
+		return foldFact(f.formats, f.workers, subject, writer, e, WorkerFact.subject)
+	default:
+		return unknownFact(f.formats, subject, writer, e)
 	}
-	return fmt.Errorf("fact at offset %d: unknown kind of key %q", e.Offset, e.Key)
+}
+
+// unknownFact takes a fact of a kind that this build does not know, which leaves nothing in the view. Its erasure says nothing
+// about what it was: what a build had to know it has read before, and stopped.
+func unknownFact(known formats, subject, writer string, e Entry) error {
+	if e.Value == nil {
+		return nil
+	}
+	if _, err := known.decodeFact(kindOfSubject(subject), e.Value, &struct{}{}); err != nil {
+		return fmt.Errorf("fact %s@%s at offset %d: %w", subject, writer, e.Offset, err)
+	}
+	return nil
 }
 
 func foldFact[F further[F]](
-	facts map[string]map[string]Written[F], subject, writer string, e Entry, subjectOf func(F) string,
+	known formats, facts map[string]map[string]Written[F], subject, writer string, e Entry, subjectOf func(F) string,
 ) error {
 	if e.Value == nil {
 		delete(facts[subject], writer)
 		return nil
 	}
 	var fact F
-	if err := decode(e.Value, &fact); err != nil {
+	read, err := known.decodeFact(kindOfSubject(subject), e.Value, &fact)
+	if err != nil {
 		return fmt.Errorf("fact %s@%s at offset %d: %w", subject, writer, e.Offset, err)
+	}
+	if !read {
+		return nil // it says that older builds may go on without it
 	}
 	if about := subjectOf(fact); about != subject {
 		return fmt.Errorf("fact %s@%s at offset %d: it is about %s", subject, writer, e.Offset, about)
@@ -136,19 +159,6 @@ func foldFact[F further[F]](
 		fact = known.Fact
 	}
 	facts[subject][writer] = Written[F]{fact, time.Now()}
-	return nil
-}
-
-// decode reads one JSON value of a durable statement: what is not known to this version, or follows it, is an error.
-func decode(value []byte, to any) error {
-	dec := json.NewDecoder(bytes.NewReader(value))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(to); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the value")
-	}
 	return nil
 }
 
@@ -285,7 +295,7 @@ func writeFacts[F further[F]](
 	}
 	entries := make([]Entry, 0, len(facts))
 	for _, fact := range facts {
-		value, err := json.Marshal(fact)
+		value, err := f.formats.encodeFact(kindOfSubject(subject(fact)), fact)
 		if err != nil {
 			return fmt.Errorf("encode fact %s: %w", subject(fact), err)
 		}

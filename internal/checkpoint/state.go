@@ -98,8 +98,22 @@ func (s State) PastClose(partition int, offset int64) bool {
 	return !ok || offset >= end
 }
 
-// Fold takes one entry into the state and reports whether it took effect. An entry whose author had not seen all accepted ones lost to another; it is left
-// out, by every reader alike: the log's order decides, and that is the compare-and-swap.
+// Fold takes one entry into the state and reports whether it was accepted: whether its author had seen all that were accepted
+// before it. One that was not has lost to another, and changes nothing, whoever reads it: the log's order decides, and that
+// is the compare-and-swap. An accepted entry changes the state as follows, and is an error at any other time:
+//
+//	entry             may come                                            changes
+//	created           before everything else                              Created, Began; begins copying
+//	restarted         once created, with a higher generation              Restarted, Began; Closed and Marked end; begins copying
+//	closed            in copying, of this generation                      Closed; begins marking if the generation Searches, else streaming
+//	marked            in marking, of this generation                      Marked; begins streaming
+//	sweeping          in streaming, while no replay is announced          Sweepers, Sweeps
+//	swept             in streaming                                        Removed; its author leaves Sweepers
+//	replay            once created, while no replay is announced          Replaying, Replays
+//	replay, reset     while a replay is announced                         Epoch; Replaying and Sweepers end
+//
+// Of entries that this build cannot read, an optional one is accepted at any time and changes nothing else, and a required one
+// is an error that says which version is needed.
 func (s State) Fold(e ControlEntry) (State, bool, error) {
 	if e.After != s.Accepted {
 		return s, false, nil
@@ -127,6 +141,9 @@ func (s State) Fold(e ControlEntry) (State, bool, error) {
 	case e.Replay != nil && e.Replay.Reset && s.Replaying:
 		s.Replaying, s.Sweepers = false, nil
 		s.Epoch++
+	case e.unread != "" && e.Optional:
+	case e.unread != "":
+		return s, false, e.tooNew(e.unread)
 	default:
 		return s, false, fmt.Errorf("control entry %d (by %s at %s) does not fit the phase %q", e.After, e.By, e.At.Format(time.RFC3339), s.Phase())
 	}
