@@ -140,20 +140,17 @@ func (c *creation) create(ctx context.Context) error {
 
 // append appends the control record, unless there is one.
 func (c *creation) append(ctx context.Context, control *checkpoint.Control) error {
-	sent := false // by an attempt whose answer was lost: what is there now is ours, or has passed the same checks
 	return c.patiently(ctx, func(ctx context.Context) error {
-		state, err := control.Refresh(ctx)
-		if err != nil {
-			return err
-		}
-		if state.Created == nil {
-			_, err = control.Append(ctx, checkpoint.ControlEntry{Created: c.record()})
-			if sent = !errors.Is(err, checkpoint.ErrLost); sent && err != nil {
-				return err
+		_, wrote, err := control.Update(ctx, func(state checkpoint.State) (*checkpoint.ControlEntry, error) {
+			if state.Created != nil {
+				return nil, nil // another create was first: it has passed the same checks
 			}
+			return &checkpoint.ControlEntry{Created: c.record()}, nil
+		})
+		if err == nil {
+			c.report.Created, c.report.Existed = wrote, !wrote
 		}
-		c.report.Created, c.report.Existed = sent, !sent
-		return nil
+		return err
 	})
 }
 

@@ -154,18 +154,17 @@ func usedError(what string) error {
 	}
 }
 
-// tell appends an entry to the history, unless it says so already, as often as another process is first.
+// tell appends an entry to the history, on top of whatever other processes do meanwhile, unless the history says so already.
 func (p *Parts) tell(ctx context.Context, entry checkpoint.ControlEntry, said func(checkpoint.State) bool) (state checkpoint.State, err error) {
 	control := p.control()
 	err = p.patiently(ctx, func(ctx context.Context) error {
-		for {
-			if state, err = control.Refresh(ctx); err != nil || said(state) {
-				return err
+		state, _, err = control.Update(ctx, func(state checkpoint.State) (*checkpoint.ControlEntry, error) {
+			if said(state) {
+				return nil, nil
 			}
-			if state, err = control.Append(ctx, entry); !errors.Is(err, checkpoint.ErrLost) {
-				return err
-			}
-		}
+			return &entry, nil
+		})
+		return err
 	})
 	return state, err
 }

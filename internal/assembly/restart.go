@@ -149,8 +149,9 @@ func (r *restart) begin(ctx context.Context, state checkpoint.State, report *Res
 	entry := checkpoint.ControlEntry{Restarted: &checkpoint.Restarted{
 		Generation: generation, Stream: r.old.Stream, EstimatedItems: r.old.Items,
 	}}
-	report.Generation, err = r.append(ctx, state.Generation(), entry)
-	report.Restarted = err == nil
+	// If another restart is first, that is the answer too: it has made the same checks.
+	now, err := r.tell(ctx, entry, func(now checkpoint.State) bool { return now.Generation() != state.Generation() })
+	report.Generation, report.Restarted = now.Generation(), err == nil
 	return err
 }
 
@@ -163,26 +164,6 @@ func (r *restart) next(current uint32) (uint32, error) {
 		}
 	}
 	return 0, &fault.Error{Class: fault.Fatal, Reason: "generations", What: "there is no higher generation left"}
-}
-
-// append appends the control record on top of whatever happens in the current generation meanwhile, and returns the one
-// that has begun. If another restart was first, that is the answer too: it has made the same checks.
-func (r *restart) append(ctx context.Context, current uint32, entry checkpoint.ControlEntry) (begun uint32, err error) {
-	control := r.control()
-	err = r.patiently(ctx, func(ctx context.Context) error {
-		for {
-			// After a lost answer, or another process's entry, the log says what is so.
-			state, err := control.Refresh(ctx)
-			if begun = state.Generation(); err != nil || begun != current {
-				return err
-			}
-			state, err = control.Append(ctx, entry)
-			if begun = state.Generation(); !errors.Is(err, checkpoint.ErrLost) {
-				return err
-			}
-		}
-	})
-	return begun, err
 }
 
 // stoppedOf says which shards have stopped without a gap, in words.

@@ -3,7 +3,6 @@ package snapshot
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -36,8 +35,6 @@ func (c *Closer) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil || closed:
 			return nil
-		case errors.Is(err, checkpoint.ErrLost):
-			// Somebody changed the migration first: perhaps by closing it. Look again.
 		case fault.Of(err) == fault.Retry:
 			fault.Retrying(c.Logger, "close the snapshot")(err, closeEvery)
 		case err != nil:
@@ -53,18 +50,25 @@ func (c *Closer) Run(ctx context.Context) error {
 
 // try closes the snapshot if every segment is done, and reports whether it is closed.
 func (c *Closer) try(ctx context.Context) (bool, error) {
-	state, err := c.Control.Refresh(ctx)
-	if err != nil {
-		return false, err
+	state, wrote, err := c.Control.Update(ctx, func(state checkpoint.State) (*checkpoint.ControlEntry, error) {
+		return c.decide(ctx, state)
+	})
+	if wrote {
+		c.Logger.Info("the snapshot is closed", "segments", c.Segments)
 	}
+	return err == nil && state.Closed != nil, err
+}
+
+// decide returns the close; nil when there is one, or a segment is not done.
+func (c *Closer) decide(ctx context.Context, state checkpoint.State) (*checkpoint.ControlEntry, error) {
 	if state.Generation() != c.Generation {
-		return false, checkpoint.ErrNewGeneration
+		return nil, checkpoint.ErrNewGeneration
 	}
 	if state.Closed != nil {
-		return true, nil
+		return nil, nil
 	}
 	if err := c.Facts.Refresh(ctx); err != nil {
-		return false, err
+		return nil, err
 	}
 	done := 0
 	for _, fact := range c.Facts.Segments(c.Generation) {
@@ -73,16 +77,12 @@ func (c *Closer) try(ctx context.Context) (bool, error) {
 		}
 	}
 	if done < c.Segments {
-		return false, nil
+		return nil, nil
 	}
 	// Every segment's last page was acknowledged before its fact was written, so it is below these ends.
 	ends, err := c.Ends(ctx)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	_, err = c.Control.Append(ctx, checkpoint.ControlEntry{Closed: &checkpoint.Closed{Generation: c.Generation, Ends: ends}})
-	if err == nil {
-		c.Logger.Info("the snapshot is closed", "segments", done)
-	}
-	return err == nil, err
+	return &checkpoint.ControlEntry{Closed: &checkpoint.Closed{Generation: c.Generation, Ends: ends}}, nil
 }

@@ -3,7 +3,6 @@ package snapshot
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -170,11 +169,8 @@ func (s *Search) look(ctx context.Context) (marked bool, unmet string, err error
 	if err != nil {
 		return false, "", err
 	}
-	if state.Generation() != s.Generation {
-		return false, "", checkpoint.ErrNewGeneration
-	}
-	if state.Marked != nil {
-		return true, "", nil
+	if marked, err := s.recorded(state); err != nil || marked {
+		return marked, "", err
 	}
 	committed, err := s.Committed(ctx)
 	return false, Unmet(state, committed, time.Since(s.Known), s.Grace), err
@@ -257,18 +253,23 @@ func (s *Search) record(ctx context.Context) error {
 		Generation: s.Generation, Marked: s.pass.marked.Load(), Kept: s.pass.kept.Load(),
 	}}
 	return fault.Do(ctx, fault.Retrying(s.Logger, "record that the rows that vanished are marked"), func(ctx context.Context) error {
-		for {
-			// Somebody else may have recorded it, or begun another generation; or this process itself, whose answer was lost.
-			if marked, _, err := s.look(ctx); err != nil || marked {
-				return err
+		_, wrote, err := s.Control.Update(ctx, func(state checkpoint.State) (*checkpoint.ControlEntry, error) {
+			if marked, err := s.recorded(state); err != nil || marked {
+				return nil, err
 			}
-			_, err := s.Control.Append(ctx, entry)
-			if err == nil {
-				s.Logger.Info("the rows that vanished before this generation are marked", "marked", entry.Marked.Marked, "kept", entry.Marked.Kept)
-			}
-			if !errors.Is(err, checkpoint.ErrLost) {
-				return err
-			}
+			return &entry, nil
+		})
+		if wrote {
+			s.Logger.Info("the rows that vanished before this generation are marked", "marked", entry.Marked.Marked, "kept", entry.Marked.Kept)
 		}
+		return err
 	})
+}
+
+// recorded reports whether a search of this generation has been recorded, by whomever.
+func (s *Search) recorded(state checkpoint.State) (bool, error) {
+	if state.Generation() != s.Generation {
+		return false, checkpoint.ErrNewGeneration
+	}
+	return state.Marked != nil, nil
 }

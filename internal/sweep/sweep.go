@@ -72,7 +72,6 @@ type Sweep struct {
 	summary  Summary
 	settled  Settled          // what the facts said before the last grace
 	first    checkpoint.State // when the pass began
-	now      checkpoint.State // when it was last read to see that nothing has changed
 	looked   time.Time        // when the control log was last read to see that nothing has changed
 	begun    bool             // to remove, and the history says so
 	progress Progress
@@ -338,36 +337,37 @@ func (s *Sweep) begin(ctx context.Context) error {
 	return err
 }
 
-// tell appends an entry, as often as another process is first or the answer is lost; after that the history says whether it
-// is there: said is asked, with whether this pass is known to remove.
+// tell appends an entry, on top of whatever other processes do meanwhile, unless the history says so already: said is asked,
+// with whether this pass is known to remove.
 func (s *Sweep) tell(ctx context.Context, entry checkpoint.ControlEntry, said func(sweeps bool) bool) error {
-	sent := false
 	return fault.Do(ctx, fault.Retrying(s.Logger, "append to the control log"), func(ctx context.Context) error {
-		for {
-			if err := s.unchanged(ctx); err != nil {
-				return err
+		_, _, err := s.Control.Update(ctx, func(state checkpoint.State) (*checkpoint.ControlEntry, error) {
+			if err := s.overtaken(state); err != nil {
+				return nil, err
 			}
-			if sent && said(slices.Contains(s.now.Sweepers, s.Control.By())) {
-				return nil
+			if said(slices.Contains(state.Sweepers, s.Control.By())) {
+				return nil, nil
 			}
-			_, err := s.Control.Append(ctx, entry)
-			if !errors.Is(err, checkpoint.ErrLost) {
-				sent = true
-				return err
-			}
-		}
+			return &entry, nil
+		})
+		return err
 	})
 }
 
-// unchanged reads the control log, and returns an error when what the guards were asked about is no longer so: a
-// replay goes through the past again, and a new generation has another close.
+// unchanged reads the control log, and returns an error when what the guards were asked about is no longer so.
 func (s *Sweep) unchanged(ctx context.Context) error {
 	began := time.Now()
 	state, err := fault.Get(ctx, fault.Retrying(s.Logger, "read the control log"), s.Control.Refresh)
 	if err != nil {
 		return err
 	}
-	s.looked, s.now = began, state
+	s.looked = began
+	return s.overtaken(state)
+}
+
+// overtaken returns an error when the state is not the one that the guards were asked about: a replay goes through the past
+// again, and a new generation has another close.
+func (s *Sweep) overtaken(state checkpoint.State) error {
 	switch {
 	case state.Generation() != s.first.Generation():
 		return &fault.Error{Class: fault.Fatal, Reason: "overtaken", What: "a new generation began during the sweep", Advice: "start the sweep again when it is closed"}

@@ -139,11 +139,11 @@ func (p *parts) migration(ctx context.Context) (*migration, error) {
 		return nil, err
 	}
 	control := checkpoint.NewControl(p.kafka.Log(m.topics.Control), name)
-	if _, err := control.Refresh(ctx); err != nil {
-		return nil, err
-	}
 	created := &checkpoint.Created{Generation: 1, KeySchema: schema, Partitions: partitions, WorkPartitions: 1, Segments: segments}
-	if _, err := control.Append(ctx, checkpoint.ControlEntry{Created: created}); err != nil {
+	_, _, err = control.Update(ctx, func(checkpoint.State) (*checkpoint.ControlEntry, error) {
+		return &checkpoint.ControlEntry{Created: created}, nil // into topics of its own
+	})
+	if err != nil {
 		return nil, err
 	}
 	m.facts = checkpoint.NewFacts(p.kafka.Log(m.topics.Facts), name, grace)
