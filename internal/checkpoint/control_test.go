@@ -310,6 +310,36 @@ func TestWatchOfABrokenLogStops(t *testing.T) {
 	})
 }
 
+// A worker goes on past what a newer build says that it may leave out, and stops at what it must know.
+func TestWatchStopsAtWhatNeedsANewerBuild(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &checkpointtest.Log{}
+		control := checkpoint.NewControl(log, "operator")
+		_, err := control.Append(t.Context(), created)
+		require.NoError(t, err)
+		watch, err := checkpoint.NewWatch(t.Context(), checkpoint.NewControl(log, "a"), grace)
+		require.NoError(t, err)
+		ended := make(chan error, 1)
+		go func() { ended <- watch.Run(t.Context()) }()
+		say := func(value string) {
+			require.NoError(t, log.Append(t.Context(), checkpoint.Entry{Key: []byte("control"), Value: []byte(value)}))
+			time.Sleep(10 * time.Second)
+		}
+		say(`{"after":1,"at":"2026-01-01T00:00:00Z","by":"newer","format":2,"optional":true,"annotated":{"text":"half way"}}`)
+		require.Empty(t, ended)
+		require.Equal(t, 2, watch.State().Accepted)
+		_, _, err = control.Update(t.Context(), func(checkpoint.State) (*checkpoint.ControlEntry, error) { return &closed, nil })
+		require.NoError(t, err, "and writes behind it")
+		time.Sleep(10 * time.Second)
+		require.Equal(t, checkpoint.Streaming, watch.State().Phase())
+		say(`{"after":3,"at":"2026-01-01T00:00:00Z","by":"newer","format":2,"needs":"v9.8.7","frozen":{}}`)
+		err = <-ended
+		require.Equal(t, fault.Fatal, fault.Of(err))
+		require.ErrorContains(t, err, `"frozen" in format 2 needs Crossfade v9.8.7 or newer`)
+		require.False(t, checkpoint.Stale(err), "joining again would not help")
+	})
+}
+
 // A migration that is created above the generations of others has rows to look for, as a restart has.
 func TestCreatedAboveOthersSearches(t *testing.T) {
 	c := checkpoint.NewControl(&checkpointtest.Log{}, "me")

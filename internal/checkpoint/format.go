@@ -23,9 +23,10 @@ import (
 //
 //   - A control entry, or a member of one, that changes nothing by which State.Fold judges later entries. An entry is
 //     accepted by its After alone, read or not, so all builds count alike.
-//   - A fact, or a member of one, without which a worker does nothing that it must not do.
+//   - A fact, or a member of one, without which a worker does nothing that it must not do. An older build may also erase it,
+//     as any fact that its own is as far as.
 //
-// A fact's key does not change with the format. What is no JSON, or has members that its format does not have, is damaged:
+// A fact's key, and the head of a control entry, never change with the format. What is no JSON, or has members that its format does not have, is damaged:
 // always an error, and never passed over.
 type envelope struct {
 	Format   int    `json:"format,omitempty"`   // absent: 1
