@@ -258,7 +258,7 @@ func TestTwoControlsOnABadNetwork(t *testing.T) {
 				require.NoError(t, err)
 				require.True(t, want.there(state))
 				if wrote[i] > 0 {
-					writer += control.By()
+					writer = control.By()
 				}
 			}
 			require.Equal(t, 1, wrote[0]+wrote[1], "exactly one says that it did it")
