@@ -131,6 +131,7 @@ func (f formats) decodeEntry(value []byte) (e ControlEntry, err error) {
 
 // encodeEntry writes a control entry, in the format that its kind has in this build.
 func (f formats) encodeEntry(e ControlEntry) ([]byte, error) {
+	e.envelope = envelope{}
 	value, err := json.Marshal(e)
 	if err != nil {
 		return nil, err
