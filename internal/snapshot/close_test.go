@@ -1,8 +1,11 @@
 package snapshot
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -103,5 +106,25 @@ func TestCloserOfAnOlderGeneration(t *testing.T) {
 		state, err := operator.Refresh(t.Context())
 		require.NoError(t, err)
 		require.Nil(t, state.Closed)
+	})
+}
+
+// The answer to the close is lost: there is one close, and its closer says so once.
+func TestCloseWhoseAnswerIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		control, log := &checkpointtest.Log{}, &checkpointtest.Log{}
+		_, err := checkpoint.NewControl(control, "operator").Append(t.Context(), checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 1, Segments: 1}})
+		require.NoError(t, err)
+		facts := checkpoint.NewFacts(log, "w", time.Minute)
+		require.NoError(t, facts.WriteSegments(t.Context(), checkpoint.SegmentFact{Generation: 1, Total: 1, Done: true}))
+		control.LoseAcks(1)
+		var lines bytes.Buffer
+		c := &Closer{
+			Facts: facts, Control: checkpoint.NewControl(control, "a"), Generation: 1, Segments: 1, Logger: slog.New(slog.NewTextHandler(&lines, nil)),
+			Ends: func(context.Context) (map[int]int64, error) { return map[int]int64{0: 7}, nil },
+		}
+		require.NoError(t, c.Run(t.Context()))
+		require.Equal(t, 1, strings.Count(lines.String(), "the snapshot is closed"), lines.String())
+		require.Len(t, control.Entries(), 2)
 	})
 }
