@@ -76,10 +76,10 @@ func (c *Control) fold(e Entry) (bool, error) {
 // decide returns nil when there is nothing to write: also when what it wants is there already, whoever wrote it. It is asked
 // any number of times, and must answer from the state it is given. An error of decide ends Update, and is returned as it is.
 //
-// Nothing else is tried again here. After any other error the entry may have been taken, or may be yet. Who retries is the
-// caller, by a fault.Do around Update, with the patience and the log lines that are its own. The next call reads the log
-// first, so that decide sees what has become of the entry; one that comes later still has lost to whatever was written
-// meanwhile, so only one is ever accepted. If that is the earlier one, Update reports it as this Control's own.
+// Nothing else is tried again here. After any other error the entry may have been taken, or may be yet. The caller retries, by
+// a fault.Do around Update, with the patience and the log lines that are its own; one that gives up may be obeyed after all.
+// The next call reads the log first, so that decide sees what has become of the entry. The same entry may be in the log twice
+// then, and one of the two is accepted. If that is the earlier one, Update reports it as this Control's own.
 func (c *Control) Update(ctx context.Context, decide func(State) (*ControlEntry, error)) (state State, wrote bool, err error) {
 	for {
 		if state, err = c.Refresh(ctx); err != nil {
