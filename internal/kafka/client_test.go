@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	kafkago "github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/kafka/wire"
 )
 
 // TestRequestTimeout: a request that nobody answers ends when the options say, long before whoever made it gives up,
@@ -37,7 +37,7 @@ func TestRequestTimeout(t *testing.T) {
 	live := events.TopicPartition{Topic: "orders.live"}
 	for name, request := range map[string]func() error{
 		"produce": func() error {
-			_, err := c.produce(ctx, live, []*events.Record{{Key: []byte("k"), Value: []byte("v")}}, kafkago.Zstd)
+			_, err := c.produce(ctx, live, []*events.Record{{Key: []byte("k"), Value: []byte("v")}}, wire.Zstd)
 			return err
 		},
 		"check": func() error {

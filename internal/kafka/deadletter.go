@@ -9,10 +9,9 @@ import (
 	"strings"
 	"time"
 
-	kafkago "github.com/segmentio/kafka-go"
-
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/kafka/wire"
 )
 
 // The headers that a record gains in the dlq, beside its own.
@@ -41,7 +40,7 @@ func (c *Client) DeadLetter(topic string) apply.DeadLetter {
 			events.Header{Key: HeaderTime, Value: strconv.AppendInt(nil, time.Now().UnixMilli(), 10)},
 		)
 		dead := []*events.Record{{Key: record.Key, Value: record.Value, Headers: headers}}
-		_, err := c.produce(ctx, events.TopicPartition{Topic: topic}, dead, kafkago.Zstd)
+		_, err := c.produce(ctx, events.TopicPartition{Topic: topic}, dead, wire.Zstd)
 		if err == nil {
 			c.dead.Add(string(why.Reason), deadLetter{topic, place(record), short(string(record.Key)), short(strings.TrimPrefix(why.Error(), string(why.Reason)+": "))})
 		}

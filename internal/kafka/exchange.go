@@ -10,6 +10,8 @@ import (
 
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
+
+	"github.com/crossfadedb/crossfade/internal/kafka/wire"
 )
 
 // fetching is a fetch of one partition that reads its answer itself: kafka-go's own decodes every record, and hides which
@@ -78,11 +80,11 @@ func (f *fetching) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 		answer.release()
 		return nil, unexpected(err)
 	}
-	c := cutter{text: answer.memory.Bytes()}
-	if c.int32() != correlation {
-		c.fail()
+	c := wire.Cutter{Text: answer.memory.Bytes()}
+	if c.Int32() != correlation {
+		c.Fail()
 	}
-	if err := c.answer(answer, f.version); err != nil {
+	if err := answer.cut(&c, f.version); err != nil {
 		answer.release()
 		return nil, fmt.Errorf("read the answer to a fetch: %w", err)
 	}
@@ -97,58 +99,37 @@ func unexpected(err error) error {
 	return err
 }
 
-// answer cuts the answer to a fetch.
+// cut cuts the answer to a fetch.
 // https://kafka.apache.org/protocol#The_Messages_Fetch
-func (c *cutter) answer(into *fetched, version int16) error {
-	c.skip(4) // throttled, ms
+func (f *fetched) cut(c *wire.Cutter, version int16) error {
+	c.Skip(4) // throttled, ms
 	if version >= 7 {
-		into.code = c.int16()
-		c.skip(4) // session
+		f.code = c.Int16()
+		c.Skip(4) // session
 	}
-	if into.code != 0 && c.err == nil {
+	if f.code != 0 && c.Err() == nil {
 		return nil
 	}
-	if topics := c.int32(); topics != 1 {
-		return errors.Join(c.err, errors.New("an answer without the topic")) // a broker's quota answers so
+	if topics := c.Int32(); topics != 1 {
+		return errors.Join(c.Err(), errors.New("an answer without the topic")) // a broker's quota answers so
 	}
-	c.skip(int(c.int16())) // its name
-	if partitions := c.int32(); partitions != 1 {
-		return errors.Join(c.err, errors.New("an answer without the partition"))
+	c.Skip(int(c.Int16())) // its name
+	if partitions := c.Int32(); partitions != 1 {
+		return errors.Join(c.Err(), errors.New("an answer without the partition"))
 	}
-	c.skip(4) // its number
-	into.code = c.int16()
-	into.end = c.int64()
-	c.skip(8) // the last stable offset
+	c.Skip(4) // its number
+	f.code = c.Int16()
+	f.end = c.Int64()
+	c.Skip(8) // the last stable offset
 	if version >= 5 {
-		c.skip(8) // the first offset
+		c.Skip(8) // the first offset
 	}
-	for n := c.int32(); n > 0 && c.err == nil; n-- {
-		into.aborted = append(into.aborted, fetch.ResponseTransaction{ProducerID: c.int64(), FirstOffset: c.int64()})
+	for n := c.Int32(); n > 0 && c.Err() == nil; n-- {
+		f.aborted = append(f.aborted, fetch.ResponseTransaction{ProducerID: c.Int64(), FirstOffset: c.Int64()})
 	}
 	if version >= 11 {
-		c.skip(4) // the preferred replica
+		c.Skip(4) // the preferred replica
 	}
-	into.records = c.skip(int(max(0, c.int32()))) // null is none
-	return c.err
-}
-
-func (c *cutter) int16() int16 {
-	if b := c.skip(2); b != nil {
-		return int16(binary.BigEndian.Uint16(b))
-	}
-	return 0
-}
-
-func (c *cutter) int32() int32 {
-	if b := c.skip(4); b != nil {
-		return int32(binary.BigEndian.Uint32(b))
-	}
-	return 0
-}
-
-func (c *cutter) int64() int64 {
-	if b := c.skip(8); b != nil {
-		return int64(binary.BigEndian.Uint64(b))
-	}
-	return 0
+	f.records = c.Skip(int(max(0, c.Int32()))) // null is none
+	return c.Err()
 }

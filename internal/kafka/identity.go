@@ -14,6 +14,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/kafka/wire"
 )
 
 // Topic is a topic as the brokers describe it.
@@ -182,7 +183,7 @@ func (d *describing) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	topics, err := (&cutter{text: answer}).topics()
+	topics, err := describedTopics(&wire.Cutter{Text: answer})
 	if err != nil {
 		return nil, fmt.Errorf("read the description of topics: %w", err)
 	}
@@ -195,20 +196,20 @@ func (d *describing) newest(rw io.ReadWriter) (int16, error) {
 	if err != nil {
 		return 0, err
 	}
-	c := cutter{text: answer}
-	if code := c.int16(); code != 0 && c.err == nil {
+	c := wire.Cutter{Text: answer}
+	if code := c.Int16(); code != 0 && c.Err() == nil {
 		return 0, kafkago.Error(code)
 	}
 	newest := int16(-1)
-	for n := c.int32(); n > 0 && c.err == nil; n-- {
-		key := c.int16()
-		c.skip(2) // the lowest version
-		if high := c.int16(); protocol.ApiKey(key) == protocol.Metadata {
+	for n := c.Int32(); n > 0 && c.Err() == nil; n-- {
+		key := c.Int16()
+		c.Skip(2) // the lowest version
+		if high := c.Int16(); protocol.ApiKey(key) == protocol.Metadata {
 			newest = high
 		}
 	}
-	if c.err != nil {
-		return 0, fmt.Errorf("read what the broker speaks: %w", c.err)
+	if c.Err() != nil {
+		return 0, fmt.Errorf("read what the broker speaks: %w", c.Err())
 	}
 	return newest, nil
 }
@@ -247,88 +248,53 @@ func (d *describing) exchange(rw io.ReadWriter, key protocol.ApiKey, version int
 // appendLength appends the length of a compact string or array.
 func appendLength(b []byte, n int) []byte { return binary.AppendUvarint(b, uint64(n)+1) }
 
-// topics cuts the answer to a description of topics.
+// describedTopics cuts the answer to a description of topics.
 // https://kafka.apache.org/protocol#The_Messages_Metadata
-func (c *cutter) topics() (map[string]describedTopic, error) {
-	c.tags()
-	c.skip(4) // throttled, ms
-	for n := c.length(); n > 0 && c.err == nil; n-- {
-		c.skip(4)          // a broker's number
-		c.skip(c.length()) // its host
-		c.skip(4)          // its port
-		c.skip(c.length()) // its rack
-		c.tags()
+func describedTopics(c *wire.Cutter) (map[string]describedTopic, error) {
+	c.Tags()
+	c.Skip(4) // throttled, ms
+	for n := c.CompactLength(); n > 0 && c.Err() == nil; n-- {
+		c.Skip(4)                 // a broker's number
+		c.Skip(c.CompactLength()) // its host
+		c.Skip(4)                 // its port
+		c.Skip(c.CompactLength()) // its rack
+		c.Tags()
 	}
-	c.skip(c.length()) // the cluster's id
-	c.skip(4)          // the controller
+	c.Skip(c.CompactLength()) // the cluster's id
+	c.Skip(4)                 // the controller
 	topics := map[string]describedTopic{}
-	for n := c.length(); n > 0 && c.err == nil; n-- {
-		code := kafkago.Error(c.int16())
-		name := string(c.skip(c.length()))
-		id := c.skip(16)
-		c.skip(1) // whether it is internal
+	for n := c.CompactLength(); n > 0 && c.Err() == nil; n-- {
+		code := kafkago.Error(c.Int16())
+		name := string(c.Skip(c.CompactLength()))
+		id := c.Skip(16)
+		c.Skip(1) // whether it is internal
 		topic := describedTopic{code: code}
-		topic.Partitions = c.length()
+		topic.Partitions = c.CompactLength()
 		for p := range topic.Partitions {
-			if c.err != nil {
+			if c.Err() != nil {
 				break
 			}
-			if replicas := c.partition(); p == 0 {
+			if replicas := describedPartition(c); p == 0 {
 				topic.Replication = replicas
 			}
 		}
-		c.skip(4) // authorized operations
-		c.tags()
+		c.Skip(4) // authorized operations
+		c.Tags()
 		if slices.ContainsFunc(id, func(b byte) bool { return b != 0 }) {
 			topic.ID = hex.EncodeToString(id)
 		}
 		topics[name] = topic
 	}
-	return topics, c.err
+	return topics, c.Err()
 }
 
-// partition cuts the description of one partition, and returns the number of its replicas.
-func (c *cutter) partition() (replicas int) {
-	c.skip(2 + 4 + 4 + 4) // an error, which is about its leader; its number, its leader, that one's epoch
-	replicas = c.length()
-	c.skip(4 * replicas)
-	c.skip(4 * c.length()) // those in sync
-	c.skip(4 * c.length()) // those that are away
-	c.tags()
+// describedPartition cuts the description of one partition, and returns the number of its replicas.
+func describedPartition(c *wire.Cutter) (replicas int) {
+	c.Skip(2 + 4 + 4 + 4) // an error, which is about its leader; its number, its leader, that one's epoch
+	replicas = c.CompactLength()
+	c.Skip(4 * replicas)
+	c.Skip(4 * c.CompactLength()) // those in sync
+	c.Skip(4 * c.CompactLength()) // those that are away
+	c.Tags()
 	return replicas
-}
-
-// length is that of a compact string or array; null is none.
-func (c *cutter) length() int {
-	n, size := binary.Uvarint(c.text)
-	if size <= 0 || n > uint64(len(c.text)) {
-		c.fail()
-		return 0
-	}
-	c.text = c.text[size:]
-	return max(0, int(n)-1)
-}
-
-// tags skips the tagged fields, none of which is known here.
-func (c *cutter) tags() {
-	count, size := binary.Uvarint(c.text)
-	if size <= 0 {
-		c.fail()
-		return
-	}
-	c.text = c.text[size:]
-	for ; count > 0 && c.err == nil; count-- {
-		if _, size = binary.Uvarint(c.text); size <= 0 { // which one
-			c.fail()
-			return
-		}
-		c.text = c.text[size:]
-		bytes, size := binary.Uvarint(c.text)
-		if size <= 0 || bytes > uint64(len(c.text)) {
-			c.fail()
-			return
-		}
-		c.text = c.text[size:]
-		c.skip(int(bytes))
-	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/embedded/broker"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/kafka/wire"
 )
 
 func (c *Client) remove(t *testing.T, topics ...string) {
@@ -133,7 +134,7 @@ func TestBrokerWithoutIDsIsRefused(t *testing.T) {
 func FuzzDescribed(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, answer []byte) {
-		topics, err := (&cutter{text: answer}).topics()
+		topics, err := describedTopics(&wire.Cutter{Text: answer})
 		if err == nil {
 			for _, topic := range topics {
 				require.LessOrEqual(t, topic.Partitions, len(answer))

@@ -10,6 +10,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/kafka/wire"
 )
 
 // PartitionLog is the log in the only partition of a topic: the facts, or the control log.
@@ -31,7 +32,7 @@ func (l *PartitionLog) Append(ctx context.Context, entries ...checkpoint.Entry) 
 	for i, e := range entries {
 		records[i] = &events.Record{Key: e.Key, Value: e.Value}
 	}
-	_, err := l.client.produce(ctx, l.id, records, 0)
+	_, err := l.client.produce(ctx, l.id, records, wire.None)
 	return err
 }
 

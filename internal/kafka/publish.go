@@ -13,6 +13,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/kafka/wire"
 )
 
 // maxProducing bounds the requests at once to one topic. Each has a connection, a compressor and what it has compressed;
@@ -38,7 +39,7 @@ func (c *Client) Publish(topic string, partitions int) func(context.Context, []e
 					select {
 					case requests <- struct{}{}:
 						defer func() { <-requests }()
-						parts[n], failures[n] = c.produce(ctx, events.TopicPartition{Topic: topic, Partition: n}, part, kafkago.Zstd)
+						parts[n], failures[n] = c.produce(ctx, events.TopicPartition{Topic: topic, Partition: n}, part, wire.Zstd)
 					case <-ctx.Done():
 						failures[n] = context.Cause(ctx)
 					}
@@ -92,7 +93,7 @@ func split(records []events.Record, partitions int) [][]*events.Record {
 
 // produce appends records to one partition, request after request, and returns those that were not acknowledged.
 func (c *Client) produce(
-	ctx context.Context, to events.TopicPartition, records []*events.Record, compression kafkago.Compression,
+	ctx context.Context, to events.TopicPartition, records []*events.Record, compression wire.Compression,
 ) (rest []*events.Record, err error) {
 	most := len(records)
 	for len(records) > 0 {
@@ -126,7 +127,7 @@ func fitting(records []*events.Record) int {
 }
 
 func (c *Client) produceOnce(
-	ctx context.Context, to events.TopicPartition, records []*events.Record, compression kafkago.Compression,
+	ctx context.Context, to events.TopicPartition, records []*events.Record, compression wire.Compression,
 ) (err error) {
 	answered := c.outside.Ask(ctx, "append to "+to.String())
 	defer func() { answered(err) }()
@@ -135,12 +136,12 @@ func (c *Client) produceOnce(
 		what = fmt.Sprintf("append a record of about %d bytes to %s", records[0].Size(), to)
 	}
 	b := batches.Get().(*batch)
-	wire, err := b.encode(records, compression, &c.codecs, time.Now())
+	raw, err := b.encode(records, compression, &c.codecs, time.Now())
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	response, err := c.client.RawProduce(ctx, &kafkago.RawProduceRequest{
-		Topic: to.Topic, Partition: to.Partition, RequiredAcks: kafkago.RequireAll, RawRecords: protocol.RawRecordSet{Reader: bytes.NewReader(wire)},
+		Topic: to.Topic, Partition: to.Partition, RequiredAcks: kafkago.RequireAll, RawRecords: protocol.RawRecordSet{Reader: bytes.NewReader(raw)},
 	})
 	if err != nil {
 		return classify(err, what) // the connection's goroutine may still read a request that was given up: its batch is not kept

@@ -6,7 +6,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/segmentio/kafka-go/compress"
+
+	"github.com/crossfadedb/crossfade/internal/kafka/wire"
 )
 
 // zstdWindow is how far back a record may refer to what was compressed before it. A compressor and a decompressor hold
@@ -14,35 +15,12 @@ import (
 // at most maxProduceBytes.
 const zstdWindow = 1 << 20
 
-// kafka-go takes codecs from this table, and offers no other way to choose a window.
-func init() { compress.Codecs[compress.Zstd] = &zstdCodec{} }
-
-// codecs are what one client compresses and decompresses with. The compressors that it keeps for the next time are its own:
-// they hold channels, and one that a client of a test's bubble of fake time has made must not be met outside of it.
-type codecs struct{ zstd zstdCodec }
-
-// of is the codec of a compression: the client's own for zstd, unless somebody has put another into kafka-go's table; nil
-// for none, and for one that is not known. Without codecs it is what that table has.
-func (c *codecs) of(compression compress.Compression) compress.Codec {
-	codec := compression.Codec()
-	if _, ours := codec.(*zstdCodec); ours && c != nil {
-		return &c.zstd
-	}
-	return codec
-}
-
-// zstdCodec is kafka-go's codec with a smaller window.
+// zstdCodec compresses with a small window, and reads what has any. The zero codec is ready to use.
 type zstdCodec struct{ encoders, decoders sync.Pool }
 
-var _ compress.Codec = (*zstdCodec)(nil)
+var _ wire.Codec = (*zstdCodec)(nil)
 
-// Code implements compress.Codec.
-func (*zstdCodec) Code() int8 { return int8(compress.Zstd) }
-
-// Name implements compress.Codec.
-func (*zstdCodec) Name() string { return "zstd" }
-
-// NewWriter implements compress.Codec.
+// NewWriter implements wire.Codec.
 func (c *zstdCodec) NewWriter(w io.Writer) io.WriteCloser {
 	encoder, ok := c.encoders.Get().(*zstd.Encoder)
 	if !ok {
@@ -71,7 +49,7 @@ func (w *zstdWriter) Close() error {
 	return err
 }
 
-// NewReader implements compress.Codec.
+// NewReader implements wire.Codec.
 func (c *zstdCodec) NewReader(r io.Reader) io.ReadCloser {
 	decoder, ok := c.decoders.Get().(*zstd.Decoder)
 	if !ok {
@@ -97,14 +75,6 @@ func (r *zstdReader) Read(p []byte) (int, error) {
 		return 0, r.err
 	}
 	return r.Decoder.Read(p)
-}
-
-// WriteTo implements io.WriterTo.
-func (r *zstdReader) WriteTo(w io.Writer) (int64, error) {
-	if r.err != nil {
-		return 0, r.err
-	}
-	return r.Decoder.WriteTo(w)
 }
 
 // Close gives the decoder back. It must be called once.
