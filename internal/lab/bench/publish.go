@@ -7,8 +7,6 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/compress"
-	"github.com/segmentio/kafka-go/compress/zstd"
 
 	"github.com/crossfadedb/crossfade/internal/events"
 )
@@ -18,7 +16,8 @@ func noDeadLetter(_ context.Context, _ []byte, why *events.Invalid, where string
 	return fmt.Errorf("an item of %s cannot be read: %w", where, why)
 }
 
-// writer is kafka-go's Writer, set for pages of some hundred messages of which each caller waits for its own.
+// writer is kafka-go's Writer, with its zstd as it comes, set for pages of some hundred messages of which each caller waits for
+// its own.
 func (p *parts) writer(topic string) *kafkago.Writer {
 	return &kafkago.Writer{
 		Addr: kafkago.TCP(p.broker), Topic: topic, Balancer: kafkago.Murmur2Balancer{Consistent: true},
@@ -28,19 +27,12 @@ func (p *parts) writer(topic string) *kafkago.Writer {
 	}
 }
 
-// stock is kafka-go's zstd as it comes.
-var stock = &zstd.Codec{}
-
 // barePublish times a bare loop that writes to a topic of its own.
 func (p *parts) barePublish(ctx context.Context, loop func(context.Context, *kafkago.Writer) error) (cost, error) {
 	m, err := p.migration(ctx)
 	if err != nil {
 		return cost{}, err
 	}
-	// Package kafka has put a codec of its own into the place of kafka-go's.
-	ours := compress.Codecs[compress.Zstd]
-	compress.Codecs[compress.Zstd] = stock
-	defer func() { compress.Codecs[compress.Zstd] = ours }()
 	w := p.writer(m.topics.Snapshot)
 	spent := meter()
 	err = loop(ctx, w)

@@ -4,7 +4,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/segmentio/kafka-go/compress"
 	"go.uber.org/goleak"
 )
 
@@ -17,6 +16,5 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	compress.Codecs[compress.Zstd] = plain{}
 	goleak.VerifyTestMain(m)
 }
