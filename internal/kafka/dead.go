@@ -4,8 +4,6 @@ import (
 	"context"
 	"strconv"
 
-	kafkago "github.com/segmentio/kafka-go"
-
 	"github.com/crossfadedb/crossfade/internal/events"
 )
 
@@ -19,9 +17,6 @@ type Dead struct {
 	Key, Value []byte
 }
 
-// deadFetchBytes is what one fetch of the dlq asks for.
-const deadFetchBytes = 1 << 20
-
 // DeadLetters calls visit for the records of the dlq in topic, from offset from or from its first one if that is later,
 // until it has come to the end, or visit returns false. It returns the offset to go on from, and the end.
 func (c *Client) DeadLetters(ctx context.Context, topic string, from int64, visit func(Dead) (again bool)) (next, end int64, err error) {
@@ -30,28 +25,8 @@ func (c *Client) DeadLetters(ctx context.Context, topic string, from int64, visi
 	if err != nil {
 		return from, end, err
 	}
-	next = max(from, start)
-	for next < end {
-		batch, nothing, err := c.fetch(ctx, id, next, deadFetchBytes, kafkago.ReadUncommitted)
-		if err != nil {
-			return next, end, err
-		}
-		for _, r := range batch.Records {
-			next = r.Offset + 1
-			if !visit(dead(r)) {
-				return next, end, nil
-			}
-		}
-		switch {
-		case nothing:
-			return end, end, nil // what is left was deleted
-		case batch.Next <= next && len(batch.Records) == 0:
-			next++ // a batch without the record at next
-		default:
-			next = max(next, batch.Next)
-		}
-	}
-	return next, end, nil
+	next, err = c.scan(ctx, id, max(from, start), end, func(r events.Record) (bool, error) { return visit(dead(r)), nil })
+	return next, end, err
 }
 
 // dead reads the headers that DeadLetter writes. The last one of a name counts: a record may have brought some along.

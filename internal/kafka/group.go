@@ -228,6 +228,9 @@ func (c *Client) Members(ctx context.Context, group string) (_ []Member, err err
 	if err != nil {
 		return nil, classify(err, what)
 	}
+	if len(response.Groups) == 0 {
+		return nil, classify(errors.New("an answer without the group"), what)
+	}
 	var members []Member
 	for _, g := range response.Groups {
 		if errors.Is(g.Error, kafkago.GroupIdNotFound) {

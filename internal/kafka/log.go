@@ -36,45 +36,35 @@ func (l *PartitionLog) Append(ctx context.Context, entries ...checkpoint.Entry) 
 	return err
 }
 
-// logFetchBytes is what one fetch of a log asks for.
-const logFetchBytes = 1 << 20
-
 // Read implements checkpoint.Log.
 func (l *PartitionLog) Read(ctx context.Context, from int64, visit func(checkpoint.Entry) error) (int64, error) {
 	start, end, err := l.client.bounds(ctx, l.id)
-	if err != nil {
+	switch {
+	case err != nil:
 		return from, err
-	}
-	if from < start {
+	case from < start:
 		if err := l.deleted(ctx, from, start); err != nil {
 			return from, err
 		}
+	case from > end:
+		return from, l.cutOff(ctx, from, end)
 	}
-	next := max(from, start)
-	for next < end {
-		// Uncommitted: nobody opens transactions here, and a foreign one must not hide what is behind it.
-		batch, nothing, err := l.client.fetch(ctx, l.id, next, logFetchBytes, kafkago.ReadUncommitted)
-		if err != nil {
-			return from, err
-		}
-		for _, r := range batch.Records {
-			if r.Offset >= end {
-				return end, nil // appended since
-			}
-			if err := visit(checkpoint.Entry{Offset: r.Offset, Time: r.Time, Key: r.Key, Value: r.Value}); err != nil {
-				return from, err
-			}
-		}
-		switch {
-		case nothing && batch.End >= end:
-			return end, nil // compaction took everything from here to the end
-		case batch.Next == next:
-			next++ // a batch without the record at next: compaction took it
-		default:
-			next = batch.Next
-		}
+	next, err := l.client.scan(ctx, l.id, max(from, start), end, func(r events.Record) (bool, error) {
+		return true, visit(checkpoint.Entry{Offset: r.Offset, Time: r.Time, Key: r.Key, Value: r.Value})
+	})
+	if err != nil {
+		return from, err
 	}
 	return next, nil
+}
+
+// cutOff says what it means that a log ends before an offset that it was read up to. The broker that is asked for that offset
+// knows whether it is only behind, or records are gone (invariant 4).
+func (l *Log) cutOff(ctx context.Context, from, end int64) error {
+	if _, _, err := l.client.fetch(ctx, l.id, from, 1, kafkago.ReadUncommitted); err != nil {
+		return err
+	}
+	return behind(l.id, from, end)
 }
 
 // deleted decides what it means that a log no longer begins where it was to be read from: compaction takes only what

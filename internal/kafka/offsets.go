@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/listoffsets"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -18,11 +19,8 @@ import (
 
 // bounds are the first offset of a partition and the one after its last record.
 func (c *Client) bounds(ctx context.Context, id events.TopicPartition) (start, end int64, err error) {
-	all, err := c.listOffsets(ctx, id.Topic, []int{id.Partition})
-	if err != nil {
-		return 0, 0, err
-	}
-	return all[0].FirstOffset, all[0].LastOffset, nil
+	starts, ends, err := c.listOffsets(ctx, id.Topic, []int{id.Partition})
+	return starts[id.Partition], ends[id.Partition], err
 }
 
 // Bounds are the first offset of each partition of a topic, and the one after its last record.
@@ -35,12 +33,7 @@ func (c *Client) Bounds(ctx context.Context, topic string) (starts, ends map[int
 	for i := range partitions {
 		partitions[i] = i
 	}
-	all, err := c.listOffsets(ctx, topic, partitions)
-	starts, ends = make(map[int]int64, n), make(map[int]int64, n)
-	for _, p := range all {
-		starts[p.Partition], ends[p.Partition] = p.FirstOffset, p.LastOffset
-	}
-	return starts, ends, err
+	return c.listOffsets(ctx, topic, partitions)
 }
 
 // EndOffsets is the offset after the last record of each partition of a topic.
@@ -49,29 +42,51 @@ func (c *Client) EndOffsets(ctx context.Context, topic string) (map[int]int64, e
 	return ends, err
 }
 
-// listOffsets returns the bounds of every partition asked for, or an error.
-func (c *Client) listOffsets(ctx context.Context, topic string, partitions []int) (_ []kafkago.PartitionOffsets, err error) {
+// listOffsets returns the bounds of every partition asked for, or an error. kafka-go's Client.ListOffsets is left alone: to it
+// a partition that an answer leaves out begins and ends at 0.
+func (c *Client) listOffsets(ctx context.Context, topic string, partitions []int) (starts, ends map[int]int64, err error) {
 	answered := c.outside.Ask(ctx, "list offsets of "+topic)
 	defer func() { answered(err) }()
 	what := "list offsets of " + topic
-	ask := make([]kafkago.OffsetRequest, 0, 2*len(partitions))
+	ctx, cancel := context.WithTimeout(ctx, c.options.RequestTimeout)
+	defer cancel()
+	ask := make([]listoffsets.RequestPartition, 0, 2*len(partitions))
 	for _, p := range partitions {
-		ask = append(ask, kafkago.FirstOffsetOf(p), kafkago.LastOffsetOf(p))
-	}
-	response, err := c.client.ListOffsets(ctx, &kafkago.ListOffsetsRequest{Topics: map[string][]kafkago.OffsetRequest{topic: ask}})
-	if err != nil {
-		return nil, classify(err, what)
-	}
-	all := response.Topics[topic]
-	for _, p := range all {
-		if p.Error != nil {
-			return nil, classify(p.Error, fmt.Sprintf("%s/%d", what, p.Partition))
+		for _, which := range []int64{kafkago.FirstOffset, kafkago.LastOffset} {
+			ask = append(ask, listoffsets.RequestPartition{Partition: int32(p), CurrentLeaderEpoch: -1, Timestamp: which})
 		}
 	}
-	if len(all) != len(partitions) {
-		return nil, classify(kafkago.LeaderNotAvailable, what)
+	message, err := c.transport.RoundTrip(ctx, c.client.Addr, &listoffsets.Request{
+		ReplicaID: -1, Topics: []listoffsets.RequestTopic{{Topic: topic, Partitions: ask}},
+	})
+	if err != nil {
+		return nil, nil, classify(err, what)
 	}
-	return all, nil
+	answer, ok := message.(*listoffsets.Response)
+	if !ok {
+		return nil, nil, classify(fmt.Errorf("an answer of type %T", message), what)
+	}
+	starts, ends = make(map[int]int64, len(partitions)), make(map[int]int64, len(partitions))
+	for _, t := range answer.Topics {
+		for _, p := range t.Partitions {
+			switch {
+			case p.ErrorCode != 0:
+				return nil, nil, classify(kafkago.Error(p.ErrorCode), fmt.Sprintf("%s/%d", what, p.Partition))
+			case p.Offset < 0: // it does not know
+			case p.Timestamp == kafkago.FirstOffset:
+				starts[int(p.Partition)] = p.Offset
+			case p.Timestamp == kafkago.LastOffset:
+				ends[int(p.Partition)] = p.Offset
+			}
+		}
+	}
+	for _, p := range partitions {
+		_, start := starts[p]
+		if _, end := ends[p]; !start || !end {
+			return nil, nil, classify(kafkago.LeaderNotAvailable, fmt.Sprintf("%s/%d: no answer", what, p))
+		}
+	}
+	return starts, ends, nil
 }
 
 // Progress is what a group has committed for these topics: only partitions with a commit are in it.

@@ -27,7 +27,9 @@ import (
 type bubble struct {
 	*Client
 	cluster *kfake.Cluster
-	gone    atomic.Bool // connections are refused
+	wires   *kfake.VirtualNetwork
+	gone    atomic.Bool  // connections are refused
+	lossy   atomic.Int32 // a loss: what becomes of requests to append
 
 	mu    sync.Mutex
 	lines []string
@@ -38,14 +40,15 @@ func newBubble(t *testing.T) *bubble {
 	wires := &kfake.VirtualNetwork{}
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(9092), kfake.ListenFn(wires.Listen))
 	require.NoError(t, err)
-	b := &bubble{cluster: cluster}
+	b := &bubble{cluster: cluster, wires: wires}
 	b.Client, err = Open(Options{
 		Brokers: cluster.ListenAddrs(), Logger: slog.New(slog.NewTextHandler(b, nil)),
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if b.gone.Load() {
 				return nil, errors.New("connection refused")
 			}
-			return wires.DialContext(ctx, network, address)
+			conn, err := wires.DialContext(ctx, network, address)
+			return &lossyConn{Conn: conn, lossy: &b.lossy}, err
 		},
 	})
 	require.NoError(t, err)
