@@ -5,9 +5,13 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
+
+	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/kafka/wire"
 )
 
 // Other clients must be able to read what it writes, and it must read theirs, whatever their window.
@@ -50,4 +54,20 @@ func TestZstdCodecRefusesDamage(t *testing.T) {
 	require.NoError(t, r.Close())
 	_, err = r.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.ErrClosedPipe)
+}
+
+// A request's records are compressed within the small window, whatever they are: so a client's compressors and the readers'
+// decompressors stay small.
+func TestRequestsHaveASmallWindow(t *testing.T) {
+	var records []events.Record
+	for n := range 400 {
+		records = append(records, record("k", incompressible(n, 10_000))) // 4 MB
+	}
+	request, err := new(batch).encode(pointers(records), wire.Zstd, &codecs{}, time.UnixMilli(0))
+	require.NoError(t, err)
+	require.Greater(t, len(request), 3*zstdWindow)
+	var header zstd.Header
+	require.NoError(t, header.Decode(request[lead+wire.HeadSize:]))
+	require.LessOrEqual(t, header.WindowSize, uint64(zstdWindow))
+	require.NotZero(t, header.WindowSize)
 }
