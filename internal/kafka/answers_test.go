@@ -463,6 +463,20 @@ func TestLogThatWasCutOff(t *testing.T) {
 		require.Equal(t, fault.Fatal, fault.Of(err))
 		require.ErrorIs(t, err, apply.ErrGap)
 		require.EqualValues(t, 4, next)
+
+		b.cluster.ControlKey(int16(kmsg.ListOffsets), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			b.cluster.KeepControl()
+			answer := r.(*kmsg.ListOffsetsRequest).ResponseKind().(*kmsg.ListOffsetsResponse)
+			topic, part := kmsg.NewListOffsetsResponseTopic(), kmsg.NewListOffsetsResponseTopicPartition()
+			part.Offset = 0 // of a broker that has nothing of it yet
+			topic.Topic, topic.Partitions = "control", append(topic.Partitions, part)
+			answer.Topics = append(answer.Topics, topic)
+			return answer, nil, true
+		})
+		_, next, err = offsets(t.Context(), log, 3)
+		require.Equal(t, fault.Retry, fault.Of(err), "the one that is asked for the records has them")
+		require.ErrorContains(t, err, "control/0 went up to offset 3, and the broker that was asked now has it up to 0")
+		require.EqualValues(t, 3, next)
 	})
 }
 
