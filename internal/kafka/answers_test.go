@@ -402,7 +402,7 @@ func TestOffsetsOutOfRange(t *testing.T) {
 }
 
 // logOf is a log of some entries.
-func (b *bubble) logOf(t *testing.T, topic, policy string, entries int) *Log {
+func (b *bubble) logOf(t *testing.T, topic, policy string, entries int) *PartitionLog {
 	t.Helper()
 	b.create(t, topic, 1, entry("cleanup.policy", policy))
 	log := b.Log(topic)
@@ -413,7 +413,7 @@ func (b *bubble) logOf(t *testing.T, topic, policy string, entries int) *Log {
 }
 
 // offsets are those that Read visits.
-func offsets(ctx context.Context, log *Log, from int64) (visited []int64, next int64, err error) {
+func offsets(ctx context.Context, log *PartitionLog, from int64) (visited []int64, next int64, err error) {
 	next, err = log.Read(ctx, from, func(e checkpoint.Entry) error {
 		visited = append(visited, e.Offset)
 		return nil

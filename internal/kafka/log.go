@@ -60,7 +60,7 @@ func (l *PartitionLog) Read(ctx context.Context, from int64, visit func(checkpoi
 
 // cutOff says what it means that a log ends before an offset that it was read up to. The broker that is asked for that offset
 // knows whether it is only behind, or records are gone (invariant 4).
-func (l *Log) cutOff(ctx context.Context, from, end int64) error {
+func (l *PartitionLog) cutOff(ctx context.Context, from, end int64) error {
 	if _, _, err := l.client.fetch(ctx, l.id, from, 1, kafkago.ReadUncommitted); err != nil {
 		return err
 	}
