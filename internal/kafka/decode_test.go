@@ -23,7 +23,7 @@ func brokersBatch(t require.TestingT, b wire.Batch, records ...events.Record) []
 		for _, h := range r.Headers {
 			one.Headers = append(one.Headers, wire.Header(h))
 		}
-		e.Add(one)
+		e.Add(&one)
 	}
 	text, err := e.Append(nil, new(codecs).of(b.Attributes.Compression()))
 	require.NoError(t, err)

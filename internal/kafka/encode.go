@@ -13,7 +13,7 @@ import (
 // record.
 type batch struct {
 	encoder wire.Encoder
-	headers []wire.Header // of one record
+	record  wire.Record // the one that is added
 	request []byte
 }
 
@@ -28,14 +28,16 @@ const lead = 4
 func (b *batch) encode(records []*events.Record, compression wire.Compression, by *codecs, now time.Time) ([]byte, error) {
 	at := now.UnixMilli()
 	b.encoder.Begin(wire.Batch{LeaderEpoch: -1, Attributes: wire.Attributes(0).With(compression), BaseTime: at, Producer: wire.NoProducer})
+	one := &b.record
 	for i, r := range records {
-		b.headers = b.headers[:0]
+		one.Offset, one.Time, one.Key, one.Value, one.Headers = int64(i), at, r.Key, r.Value, one.Headers[:0]
 		for _, h := range r.Headers {
-			b.headers = append(b.headers, wire.Header(h))
+			one.Headers = append(one.Headers, wire.Header(h))
 		}
-		b.encoder.Add(wire.Record{Offset: int64(i), Time: at, Key: r.Key, Value: r.Value, Headers: b.headers})
+		b.encoder.Add(one)
 	}
-	clear(b.headers[:cap(b.headers)]) // the records are the caller's
+	clear(one.Headers[:cap(one.Headers)])
+	*one = wire.Record{Headers: one.Headers[:0]} // the records are the caller's
 	request, err := b.encoder.Append(append(b.request[:0], make([]byte, lead)...), by.of(compression))
 	if err != nil {
 		return nil, err

@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"encoding/binary"
-	"errors"
-)
+import "errors"
 
 // Encoder makes batches, one after the other, in memory that is used again. The zero Encoder is ready to use; it is for one
 // goroutine.
@@ -20,9 +17,9 @@ func (e *Encoder) Begin(b Batch) {
 	e.batch.Count = 0
 }
 
-// Add adds a record to the batch. Its bytes are copied.
+// Add adds a record to the batch. It is only read: its bytes are copied.
 // https://kafka.apache.org/documentation/#record
-func (e *Encoder) Add(r Record) {
+func (e *Encoder) Add(r *Record) {
 	delta, age := r.Offset-e.batch.BaseOffset, r.Time-e.batch.BaseTime
 	e.batch.Count++
 	e.batch.LastDelta = max(e.batch.LastDelta, int32(delta))
@@ -31,15 +28,15 @@ func (e *Encoder) Add(r Record) {
 	for _, h := range r.Headers {
 		size += sizeOfVarint(int64(len(h.Key))) + len(h.Key) + sizeOfVarBytes(h.Value)
 	}
-	b := binary.AppendVarint(e.records, int64(size))
+	b := appendVarint(e.records, int64(size))
 	b = append(b, 0) // attributes, of which there are none
-	b = binary.AppendVarint(b, age)
-	b = binary.AppendVarint(b, delta)
+	b = appendVarint(b, age)
+	b = appendVarint(b, delta)
 	b = appendVarBytes(b, r.Key)
 	b = appendVarBytes(b, r.Value)
-	b = binary.AppendVarint(b, int64(len(r.Headers)))
+	b = appendVarint(b, int64(len(r.Headers)))
 	for _, h := range r.Headers {
-		b = append(binary.AppendVarint(b, int64(len(h.Key))), h.Key...)
+		b = append(appendVarint(b, int64(len(h.Key))), h.Key...)
 		b = appendVarBytes(b, h.Value)
 	}
 	e.records = b

@@ -13,8 +13,8 @@ func Example() {
 	const now = 1_767_225_600_000 // ms since 1970
 	var encoder wire.Encoder
 	encoder.Begin(wire.Batch{LeaderEpoch: -1, BaseTime: now, Producer: wire.NoProducer})
-	encoder.Add(wire.Record{Offset: 0, Time: now, Key: []byte("a"), Value: []byte("1"), Headers: []wire.Header{{Key: "op", Value: []byte("write")}}})
-	encoder.Add(wire.Record{Offset: 1, Time: now, Key: []byte("b")})
+	encoder.Add(&wire.Record{Offset: 0, Time: now, Key: []byte("a"), Value: []byte("1"), Headers: []wire.Header{{Key: "op", Value: []byte("write")}}})
+	encoder.Add(&wire.Record{Offset: 1, Time: now, Key: []byte("b")})
 	text, err := encoder.Append(nil, nil)
 	if err != nil {
 		fmt.Println(err)

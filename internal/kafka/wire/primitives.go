@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"io"
-	"math/bits"
 )
 
 // Cutter cuts the protocol's primitive types off a text, from its beginning. After an error everything that it cuts is zero, so
@@ -61,6 +60,11 @@ func (c *Cutter) Int64() int64 {
 
 // Varint cuts a VARINT or a VARLONG.
 func (c *Cutter) Varint() int64 {
+	if len(c.Text) > 0 && c.Text[0] < 1<<7 { // as most do, it ends here
+		n := int64(c.Text[0])
+		c.Text = c.Text[1:]
+		return n>>1 ^ -(n & 1)
+	}
 	n, size := binary.Varint(c.Text)
 	if size <= 0 {
 		c.Fail()
@@ -126,9 +130,9 @@ func (c *Cutter) Tags() {
 // appendVarBytes appends value behind its length, which is -1 for null.
 func appendVarBytes(b, value []byte) []byte {
 	if value == nil {
-		return binary.AppendVarint(b, -1)
+		return append(b, 1)
 	}
-	return append(binary.AppendVarint(b, int64(len(value))), value...)
+	return append(appendVarint(b, int64(len(value))), value...)
 }
 
 func sizeOfVarBytes(value []byte) int {
@@ -138,8 +142,19 @@ func sizeOfVarBytes(value []byte) int {
 	return sizeOfVarint(int64(len(value))) + len(value)
 }
 
+// appendVarint appends n; most are small.
+func appendVarint(b []byte, n int64) []byte {
+	if uint64(n) < 1<<6 {
+		return append(b, byte(n<<1))
+	}
+	return binary.AppendVarint(b, n)
+}
+
 // sizeOfVarint is how many bytes n takes: 7 bits of it in each, of which one says whether it is negative.
 func sizeOfVarint(n int64) int {
-	zigzag := uint64(n)<<1 ^ uint64(n>>63)
-	return (bits.Len64(zigzag|1) + 6) / 7
+	size := 1
+	for left := uint64(n)<<1 ^ uint64(n>>63); left >= 1<<7; left >>= 7 {
+		size++
+	}
+	return size
 }

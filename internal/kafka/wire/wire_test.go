@@ -36,7 +36,7 @@ func batchOf(t require.TestingT, b Batch, records ...Record) []byte {
 	var e Encoder
 	e.Begin(b)
 	for _, r := range records {
-		e.Add(r)
+		e.Add(&r)
 	}
 	batch, err := e.Append(nil, codec(b.Attributes.Compression()))
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestEncoderIsUsedAgain(t *testing.T) {
 	for n := range 3 {
 		e.Begin(produced(None))
 		for _, r := range threeRecords[:3-n] {
-			e.Add(r)
+			e.Add(&r)
 		}
 		var err error
 		text, err = e.Append(text, nil)
@@ -156,7 +156,7 @@ func TestEncoderIsUsedAgain(t *testing.T) {
 func TestEncoderRefusesAnotherCodec(t *testing.T) {
 	var e Encoder
 	e.Begin(produced(Zstd))
-	e.Add(threeRecords[0])
+	e.Add(&threeRecords[0])
 	before := []byte("before")
 	got, err := e.Append(before, nil)
 	require.Error(t, err)
@@ -180,7 +180,7 @@ func (failing) Close() error                       { return nil }
 func TestCodecsErrorIsTheBatchs(t *testing.T) {
 	var e Encoder
 	e.Begin(produced(Zstd))
-	e.Add(threeRecords[0])
+	e.Add(&threeRecords[0])
 	got, err := e.Append([]byte("before"), failing{})
 	require.ErrorIs(t, err, errFailing)
 	require.Equal(t, "before", string(got))
