@@ -3,6 +3,7 @@ package migration
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"reflect"
 	"strconv"
@@ -15,13 +16,25 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Load reads the file at path. Errors are of type *Problems, but for a file that cannot be read.
+// Load reads the file at path. Errors are of type *Problems; a file that cannot be read is one, without a line.
 func Load(path string) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &Problems{[]Problem{{File: path, Line: 1, Column: 1, Message: err.Error()}}}
+		return nil, &Problems{[]Problem{{File: path, Message: unreadable(err)}}}
 	}
 	return Parse(path, data)
+}
+
+// unreadable is why a file could not be read, without its path: the Problem has that.
+func unreadable(err error) string {
+	message := err.Error()
+	if about, ok := errors.AsType[*fs.PathError](err); ok {
+		message = about.Err.Error()
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		message += "; 'crossfade init' prints a file to start from"
+	}
+	return message
 }
 
 // Parse reads a configuration; file is its name for messages. Errors are of type *Problems.
@@ -50,7 +63,7 @@ type reader struct {
 
 // document reads the one document of a file.
 func (r *reader) document(data []byte, c *Config) {
-	tree, err := parser.ParseBytes(data, 0)
+	tree, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey()) // object finds those, with all else
 	if err != nil {
 		line, column, message := 1, 1, err.Error()
 		if syntax, ok := errors.AsType[yaml.Error](err); ok {
@@ -216,6 +229,9 @@ func set(to reflect.Value, n ast.Node, text string) string {
 		}
 		to.SetInt(v)
 	case reflect.Float64:
+		if n.GetToken().Type == token.StringType && strings.Trim(text, "0123456789.eE+-") == "" {
+			isText = false // the parser takes 1e3 for a text, unlike YAML
+		}
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil || isText || v != v || v > 1e15 {
 			return wrong

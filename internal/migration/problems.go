@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with a file. Line and Column count from 1.
+// Problem is one thing that is wrong with a file. Line and Column count from 1; both are 0 if the file could not be read.
 type Problem struct {
 	File         string
 	Line, Column int
@@ -16,7 +16,10 @@ type Problem struct {
 }
 
 func (p Problem) String() string {
-	where := fmt.Sprintf("%s:%d:%d: ", p.File, p.Line, p.Column)
+	where := p.File + ": "
+	if p.Line > 0 {
+		where = fmt.Sprintf("%s:%d:%d: ", p.File, p.Line, p.Column)
+	}
 	if p.Field != "" {
 		where += p.Field + ": "
 	}
