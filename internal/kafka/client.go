@@ -101,7 +101,7 @@ func (c *Client) Check(ctx context.Context, replication int) (found string, err 
 	if err != nil {
 		return "", classify(err, fmt.Sprintf("ask Kafka at %v for its brokers", c.options.Brokers))
 	}
-	found = fmt.Sprintf("%d brokers", len(response.Brokers))
+	found = brokers(len(response.Brokers))
 	if replication > len(response.Brokers) {
 		return "", &fault.Error{
 			Class: fault.Fatal, Reason: "replication", What: fmt.Sprintf("kafka.replication is %d and the cluster has %s", replication, found),
@@ -109,4 +109,12 @@ func (c *Client) Check(ctx context.Context, replication int) (found string, err 
 		}
 	}
 	return found, nil
+}
+
+// brokers is a number of them, in words.
+func brokers(n int) string {
+	if n == 1 {
+		return "1 broker"
+	}
+	return fmt.Sprintf("%d brokers", n)
 }

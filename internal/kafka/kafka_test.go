@@ -236,7 +236,7 @@ func TestCreateTopics(t *testing.T) {
 	require.ErrorContains(t, err, "has 3 partitions, the configuration says 4")
 
 	_, err = c.Check(t.Context(), 3)
-	require.ErrorContains(t, err, "kafka.replication is 3 and the cluster has 1 brokers")
+	require.ErrorContains(t, err, "kafka.replication is 3 and the cluster has 1 broker")
 	_, err = c.Check(t.Context(), 1)
 	require.NoError(t, err)
 }
