@@ -53,6 +53,10 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 win
 cross: ## compile the commands for every platform that is meant; nothing is linked or kept
 	@for p in $(PLATFORMS); do CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./cmd/... || { echo "not for $$p" >&2; exit 1; }; done
 
+release: ## the archives of a version, with checksums, into dist/ (VERSION=v1.2.3; RELEASEFLAGS=--trial without a tag)
+	CROSSFADE_RELEASE=1 $(GO) test -count=1 ./internal/build/release
+	$(GO) run ./internal/build/release --version=$(VERSION) $(RELEASEFLAGS) $(PLATFORMS)
+
 check: cross ## formatting, vet, modernizers, linters, modules, every platform, known vulnerabilities
 	@test -z "$$($(TOOL) gofumpt -l cmd internal | tee /dev/stderr)"
 	$(GO) vet ./...
