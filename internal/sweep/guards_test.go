@@ -68,18 +68,36 @@ var shardMarkers = []condition[shardMarker]{
 	{"the shard is exactly there", shardMarker{shard: "s", position: 7, fact: &checkpoint.ShardFact{Position: events.PositionAt(7)}}, ""},
 	{"the shard is further", shardMarker{shard: "s", position: 7, fact: &checkpoint.ShardFact{Position: events.PositionAt(8)}}, ""},
 	{"the shard is done", shardMarker{shard: "s", position: 7, fact: &checkpoint.ShardFact{Done: true}}, ""},
-	{"the shard is behind", shardMarker{shard: "s", position: 7, fact: &checkpoint.ShardFact{Position: events.PositionAt(6)}},
-		`shard s to be published up to 7, and a grace to pass since (then it was at "6")`},
-	{"of 9 and 10 the number counts, not the text", shardMarker{shard: "s", position: 10, fact: &checkpoint.ShardFact{Position: events.PositionAt(9)}},
-		`shard s to be published up to 10, and a grace to pass since (then it was at "9")`},
-	{"nothing of the shard is published", shardMarker{shard: "s", position: 7, fact: &checkpoint.ShardFact{}},
-		`shard s to be published up to 7, and a grace to pass since (then it was at "")`},
-	{"a gap stops the shard before it", shardMarker{shard: "s", position: 7, fact: &checkpoint.ShardFact{Position: events.PositionAt(5), Gap: "trimmed"}},
-		`shard s to be published up to 7, and a grace to pass since (then it was at "5")`},
-	{"the shard was closed when the migration began", shardMarker{shard: "s", position: 7, fact: &checkpoint.ShardFact{Before: true}},
-		`shard s to be published up to 7, and a grace to pass since (then it was at "")`},
-	{"no fact knows the shard", shardMarker{shard: "s", position: 7},
-		`shard s to be published up to 7, and a grace to pass since (then it was at "")`},
+	{
+		"the shard is behind",
+		shardMarker{shard: "s", position: 7, fact: &checkpoint.ShardFact{Position: events.PositionAt(6)}},
+		`shard s to be published up to 7, and a grace to pass since (then it was at "6")`,
+	},
+	{
+		"of 9 and 10 the number counts, not the text",
+		shardMarker{shard: "s", position: 10, fact: &checkpoint.ShardFact{Position: events.PositionAt(9)}},
+		`shard s to be published up to 10, and a grace to pass since (then it was at "9")`,
+	},
+	{
+		"nothing of the shard is published",
+		shardMarker{shard: "s", position: 7, fact: &checkpoint.ShardFact{}},
+		`shard s to be published up to 7, and a grace to pass since (then it was at "")`,
+	},
+	{
+		"a gap stops the shard before it",
+		shardMarker{shard: "s", position: 7, fact: &checkpoint.ShardFact{Position: events.PositionAt(5), Gap: "trimmed"}},
+		`shard s to be published up to 7, and a grace to pass since (then it was at "5")`,
+	},
+	{
+		"the shard was closed when the migration began",
+		shardMarker{shard: "s", position: 7, fact: &checkpoint.ShardFact{Before: true}},
+		`shard s to be published up to 7, and a grace to pass since (then it was at "")`,
+	},
+	{
+		"no fact knows the shard",
+		shardMarker{shard: "s", position: 7},
+		`shard s to be published up to 7, and a grace to pass since (then it was at "")`,
+	},
 	{"an older generation, of whose shard no fact knows", shardMarker{shard: "s", older: true, position: 7}, ""},
 }
 
