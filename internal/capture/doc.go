@@ -1,16 +1,19 @@
 // Package capture publishes the changes of the old table to <name>.live.
 //
-// A stream is a forest of shards: each is read from its first record to its last, and a child only when its parent is
-// finished. What is finished is a durable fact, so the rule holds across processes. Workers own shards by the hash of
-// their id; a lineage pass looks at the stream and at the facts and starts what may start.
+// A stream is a forest of shards. A shard is read from its first record to its last, and a child only after its parent. That a
+// shard is finished is a durable fact, so the rule holds across processes. A worker owns the shards whose ids hash to its
+// partitions. The lineage pass compares the stream with the facts, and starts a reader for each shard that may be read.
 //
 //	Shards + facts ─▶ plan ─▶ reader: Iterator ─▶ Records ─▶ Publish ─▶ fact ─▶ … ─▶ done ─▶ the children
 //
-// Only facts decide where to go on. A place that the stream no longer has is a gap: capture of that shard stops, says what
-// was lost, and leaves that as a fact for the status (invariant 4). LATEST is no place: there would be nothing to come
-// back to. A gap is final for its generation. A change that is not understood, or that neither the topic nor the dlq takes,
-// stops its shard too, and is tried again every minute and by whoever owns the shard next. The children of a shard that
-// has stopped wait; other shards, and their workers, go on.
+// Facts alone decide where reading goes on. LATEST is never used: after a crash there would be nothing to come back to. A shard
+// stops, and nothing of it is skipped (invariant 4), when
 //
-// A crash leaves some records published without a fact; they are published again.
+//	gap      the stream no longer has the place: final for this generation; crossfade restart is the way on
+//	stopped  a change is not understood, or neither the topic nor the dlq takes it: tried again every minute, and by
+//	         whoever owns the shard next
+//
+// Either is a fact, for the status. The children of a stopped shard wait. All other shards go on.
+//
+// A crash leaves some records published without a fact. They are published again, which changes nothing.
 package capture

@@ -10,9 +10,9 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
-// halted says that a shard cannot be read further, and that this is the shard's trouble alone.
+// halted says that this shard cannot be read further. The other shards can.
 type halted struct {
-	Gap string // what the stream has lost; empty when it may only be that this process cannot get past something
+	Gap string // what the stream has lost; empty if nothing is lost, and another try may get past it
 	Err error
 }
 
@@ -20,8 +20,7 @@ func (h *halted) Error() string { return h.Err.Error() }
 
 func (h *halted) Unwrap() error { return h.Err }
 
-// refused is a change that can be written neither to the live topic nor to the dlq. Leaving it out would lose it, so
-// its shard waits for it; the others do not.
+// refused halts the shard for a change that neither the live topic nor the dlq takes. Leaving the change out would lose it.
 func (r *reader) refused(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -29,8 +28,8 @@ func (r *reader) refused(ctx context.Context, err error) error {
 	return &halted{Err: err}
 }
 
-// halt makes it a durable fact that the shard cannot be read further, if err says so, and returns nil then; and else
-// err. Invariant 4: nothing is skipped; the children wait for a parent that is not done.
+// halt returns nil if err is about this shard alone, and has written a fact then that says why the shard has stopped. It returns
+// any other err. Invariant 4: nothing is skipped, and the children wait, for the shard is not done.
 func (r *reader) halt(ctx context.Context, err error) error {
 	h, ok := errors.AsType[*halted](err)
 	if !ok && !errors.Is(err, ErrUnreadable) {
@@ -45,15 +44,15 @@ func (r *reader) halt(ctx context.Context, err error) error {
 	return r.note(ctx, fact)
 }
 
-// note makes what stopped a shard a fact, for the status. Confirmed stays what it was: nothing has been confirmed.
+// note writes why a shard has stopped as a fact, for the status. Confirmed stays what it was: nothing was confirmed.
 func (w *Worker) note(ctx context.Context, fact checkpoint.ShardFact) error {
 	return fault.Do(ctx, fault.Retrying(w.Logger, "write why shard "+fact.Shard+" has stopped"), func(ctx context.Context) error { return w.write(ctx, fact) })
 }
 
-// maxNamed bounds the shards that are named at once: a stream that was turned off stops all of them.
+// maxNamed is how many stopped shards are named at once. A stream that was turned off stops all of them.
 const maxNamed = 5
 
-// halts is which of a worker's shards have stopped, and what has been said of it. It belongs to the lineage.
+// halts remembers which of a worker's shards have stopped, and what has been logged of it. The goroutine of lineage owns it.
 type halts struct {
 	*Worker
 	said  map[string]string    // why, by shard, as last said
@@ -74,14 +73,14 @@ func (h *halts) ended(shard string) {
 	delete(h.tried, shard)
 }
 
-// waits reports whether a shard that has stopped is to be left alone for now. One that this assignment has not tried is
-// not: this process may be of a newer build, or the topic takes now what it did not.
+// waits reports whether a stopped shard is left alone for now: for Again after this assignment has tried it. One that it has not
+// tried is tried at once, for this process may be a newer build, or the topic may take the change now.
 func (h *halts) waits(fact checkpoint.ShardFact) bool {
 	tried, known := h.tried[fact.Shard]
 	return fact.Stopped != "" && known && time.Since(tried) < h.Again
 }
 
-// say says at error level which shards have stopped: each one once, and all of them again every so often.
+// say logs at error level which shards have stopped: each one when it stops, and all of them again after Again.
 func (h *halts) say(stopped []checkpoint.ShardFact) {
 	again := time.Since(h.at) >= h.Again
 	said, lines := map[string]string{}, 0

@@ -8,8 +8,17 @@ import (
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 )
 
-// Plan decides which shards may be read now, oldest first, and which parts of the stream are lost. It is pure.
-// The facts are those of one generation.
+// Plan decides which shards may be read now, oldest first, and which parts of the stream are lost. It is pure. The facts are
+// those of the generation.
+//
+//	the shard has a fact with a gap             gap
+//	done, and the stream was turned off since   gap
+//	done, or closed before the migration        nothing to do
+//	has another fact                            read, from there
+//	no fact; no parent, or one that is done     read, from its first record
+//	no fact; its parent has none, is not listed gap
+//	no fact; its parent is not done             wait
+//	not listed, and has a fact that it is open  gap
 func Plan(shards []Shard, facts map[string]checkpoint.ShardFact, generation uint32) (ready, gaps []checkpoint.ShardFact) {
 	listed := make(map[string]bool, len(shards))
 	for _, s := range shards {
@@ -33,7 +42,7 @@ func Plan(shards []Shard, facts map[string]checkpoint.ShardFact, generation uint
 			fresh.Gap = fmt.Sprintf("shard %s begins after shard %s, which the stream no longer has and which was never read: its changes are lost", s.ID, s.Parent)
 			gaps = append(gaps, fresh)
 		}
-		// What is left waits for its parent.
+		// Any other shard waits for its parent.
 	}
 	for id, fact := range facts {
 		if !listed[id] && (fact.Gap != "" || !fact.Done && !fact.Before) {
@@ -50,8 +59,9 @@ func Plan(shards []Shard, facts map[string]checkpoint.ShardFact, generation uint
 	return ready, gaps
 }
 
-// mayFollow reports whether a shard without a fact may be read from its beginning: its parent is finished, durably;
-// or it was closed before the migration, which this shard, open or unborn then, was not; or there is no parent.
+// mayFollow reports whether a shard without a fact may be read from its beginning: it has no parent, or its parent's end is a
+// durable fact, or its parent was closed before the migration began. In the last case the shard itself was not closed then:
+// it would have a fact.
 func mayFollow(s Shard, facts map[string]checkpoint.ShardFact) bool {
 	parent, known := facts[s.Parent]
 	return s.Parent == "" || known && (parent.Done || parent.Before)

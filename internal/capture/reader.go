@@ -11,8 +11,8 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
-// emptyFor is how lately a shard must have been seen empty for its beginning to be certainly still there: far less
-// than the 24 hours after which DynamoDB trims a record.
+// emptyFor is how long after a shard was seen empty its beginning is certainly still there. DynamoDB trims a record after 24
+// hours; this is far less.
 const emptyFor = time.Hour
 
 // reader reads one shard, from what its fact says to its end.
@@ -23,8 +23,8 @@ type reader struct {
 	said time.Time            // when the fact was last handed to the pen
 }
 
-// run returns nil when the shard is done, or cannot be read further, durably either; or ctx has ended. An error is
-// more than this shard's.
+// run reads until the shard is done, cannot be read further, or ctx ends; it returns nil then, and the first two are durable
+// facts. An error is not about this shard alone.
 func (r *reader) run(ctx context.Context) error {
 	iterator := ""
 	for ctx.Err() == nil {
@@ -49,7 +49,7 @@ func (r *reader) run(ctx context.Context) error {
 	return nil
 }
 
-// errAnew says that an iterator is of no use any more, and that a new one is.
+// errAnew says that an iterator is used up, and a new one from the same position will do.
 var errAnew = errors.New("the iterator cannot be used any more")
 
 // page reads one page, publishes it, and returns the iterator of the next one; empty at the end of the shard.
@@ -92,7 +92,7 @@ func (r *reader) ended(ctx context.Context, err error) error {
 	return err
 }
 
-// iterator asks for the place that the fact names, and for no other.
+// iterator asks for the position that the fact names, and for no other.
 func (r *reader) iterator(ctx context.Context) (string, error) {
 	from := From{After: r.fact.Position, At: r.fact.Start, Oldest: r.seenEmpty()}
 	iterator, err := fault.Get(ctx, fault.Retrying(r.Logger, "get an iterator of shard "+r.fact.Shard), func(ctx context.Context) (string, error) {
@@ -102,14 +102,14 @@ func (r *reader) iterator(ctx context.Context) (string, error) {
 	return iterator, r.lost(ctx, err)
 }
 
-// seenEmpty reports that nothing has been read from this shard and that it was empty not long ago. Then whatever it
-// holds now has come since, and nothing of it can have been trimmed: its oldest record is its first. DynamoDB Local
-// needs this: it forgets iterators of an empty shard, and says "trimmed", when the first record arrives.
+// seenEmpty reports whether the oldest record of this shard is its first: nothing has been read from it, and it was empty within
+// emptyFor, so nothing can have been trimmed. DynamoDB Local needs this: when the first record of an empty shard arrives,
+// it forgets the shard's iterators and answers "trimmed".
 func (r *reader) seenEmpty() bool {
 	return r.fact.Position == "" && !r.fact.Confirmed.IsZero() && time.Since(r.fact.Confirmed) < emptyFor
 }
 
-// decided marks the stream's own answers as not worth a retry.
+// decided makes the stream's own answers errors that are not retried: they would be the same.
 func decided(err error) error {
 	if errors.Is(err, ErrTrimmed) || errors.Is(err, ErrExpired) || errors.Is(err, ErrNoShard) {
 		return &fault.Error{Class: fault.Fatal, Reason: "position", What: "read the stream", Err: err}
@@ -117,8 +117,8 @@ func decided(err error) error {
 	return err
 }
 
-// lost turns the answers that mean a loss into a gap: unless another capture has published more of the shard, for what
-// this one cannot have any more that one has had. A gap is final, so the facts are read once more.
+// lost turns an answer that means a loss into a gap. It reads the facts once more before, for a gap is final: if another capture
+// is further, it has published what this one cannot read any more, and nothing is lost.
 func (r *reader) lost(ctx context.Context, err error) error {
 	if !errors.Is(err, ErrTrimmed) && !errors.Is(err, ErrNoShard) {
 		return err
@@ -132,7 +132,7 @@ func (r *reader) lost(ctx context.Context, err error) error {
 	return &halted{Gap: fmt.Sprintf("shard %s no longer has its changes after sequence number %s (%v)", r.fact.Shard, orStart(r.fact), err), Err: err}
 }
 
-// records reads one page; began is when the call did.
+// records reads one page; began is when the successful call began.
 func (r *reader) records(ctx context.Context, iterator string) (page Page, began time.Time, err error) {
 	page, err = fault.Get(ctx, fault.Retrying(r.Logger, "read shard "+r.fact.Shard), func(ctx context.Context) (Page, error) {
 		began = time.Now()
@@ -177,9 +177,9 @@ func (r *reader) publish(ctx context.Context, changes []Change) error {
 // errOvertaken says that another capture has published more of the shard.
 var errOvertaken = errors.New("another capture has published more of this shard")
 
-// attempt publishes, for a part of the grace at the most, unless another capture is further: a stale one may have
-// written its fact after this one began. Invariant 5: a grace after a fact nothing at or before its position is
-// published any more, for whoever publishes has read the facts lately.
+// attempt publishes once, within a quarter of the grace. It refuses when another capture is further, or when the facts have not
+// been read for half of the grace. Invariant 5: the sweep relies on it that a grace after a fact was written, nothing at or
+// before its position is published any more, by this capture or by a stale one.
 func (r *reader) attempt(ctx context.Context, records []events.Record) error {
 	if err := r.Watch.Fresh(); err != nil {
 		return err
@@ -199,7 +199,7 @@ func (r *reader) attempt(ctx context.Context, records []events.Record) error {
 	return err
 }
 
-// furthest is what any capture is known to have published of the shard.
+// furthest is the furthest fact about the shard, of any capture.
 func (r *reader) furthest() checkpoint.ShardFact {
 	best, ok := r.Facts.Shard(r.Generation, r.fact.Shard)
 	if !ok {
@@ -208,16 +208,18 @@ func (r *reader) furthest() checkpoint.ShardFact {
 	return best
 }
 
-// advance notes that the changes are published. Invariant 2: they are, and so is everything before them, for a
-// shard is published page after page. An empty page says that nothing was missing when it was asked for; but for the
-// last one of a closed shard, whose children may have had changes for long by then.
+// advance moves the fact past a page. Invariant 2: its changes are published, and so is everything before them, for a shard is
+// published page after page.
+//
+// An empty page confirms that nothing was missing when it was asked for. The last page of a closed shard confirms nothing: the
+// children may have had changes for long by then.
 func (r *reader) advance(page Page, began time.Time) {
 	switch n := len(page.Changes); {
 	case n > 0:
 		last := page.Changes[n-1]
 		r.fact.Position = last.Position
 		r.fact.Records += int64(n)
-		r.fact.Stopped = "" // whatever it was, it is behind us
+		r.fact.Stopped = "" // what stopped it has been passed
 		r.fact.Behind = max(0, began.Sub(last.Time))
 		if until := earlier(last.Time, began); until.After(r.fact.Confirmed) {
 			r.fact.Confirmed = until.UTC()
@@ -235,7 +237,8 @@ func (r *reader) advance(page Page, began time.Time) {
 	r.pen.Put(r.fact.Shard, r.fact)
 }
 
-// earlier keeps the time of a change, which the database's clock says, from passing the moment of the read that returned it.
+// earlier is the earlier of two times. The time of a change is by the database's clock, and must not be later than the read that
+// returned it.
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
@@ -243,8 +246,8 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// done makes the end of the shard a durable fact; only then may its children start. The confirmation stays what it was:
-// from then on the children may have had changes, and whoever asks since when nobody has read them must find it here.
+// done makes the end of the shard a durable fact; only then may its children start. Confirmed stays what it was: the children may
+// have had changes since then, and the status counts from it until somebody reads them.
 func (r *reader) done(ctx context.Context) error {
 	r.fact.Done, r.fact.Stopped = true, ""
 	return fault.Do(ctx, fault.Retrying(r.Logger, "write that shard "+r.fact.Shard+" is done"), func(ctx context.Context) error {

@@ -14,9 +14,12 @@ import (
 // startAtOnce is how many open shards are looked at side by side.
 const startAtOnce = 16
 
-// Start makes the start of capture durable: every shard that is open now, from its first sequence number; and those
-// that are closed already as such, so that a parent that is missing later is known to be a gap. Facts that exist stay
-// as they are. It returns how many open shards have a start. The facts must have been refreshed.
+// Start makes the start of capture durable: a fact for each shard of the stream.
+//
+//	open    to be read from its first sequence number
+//	closed  was closed before, and is not read; so a parent without a fact is known to be a gap later
+//
+// Facts that exist stay as they are. It returns how many shards are open. The facts must have been refreshed.
 func Start(ctx context.Context, stream Stream, facts *checkpoint.Facts, generation uint32) (open int, err error) {
 	shards, err := fault.Get(ctx, nil, stream.Shards)
 	if err != nil {
@@ -50,10 +53,11 @@ func Start(ctx context.Context, stream Stream, facts *checkpoint.Facts, generati
 	return open, fault.Do(ctx, nil, func(ctx context.Context) error { return facts.WriteShards(ctx, starts...) })
 }
 
-// held moves the start of an open shard to what the stream still holds of it, if its beginning has been trimmed. No scan
-// has begun: whatever is in the stream by now, held or trimmed, the snapshot covers, and only what comes from now on must
-// be there. So the oldest record that is left may be the start; and where none is returned, the shard counts as seen
-// empty just now, which lets a reader begin with the oldest record as long as nothing from now on can have been trimmed.
+// held moves the start of an open shard to its oldest record, if its beginning has been trimmed. If no record is left, the shard
+// counts as seen empty now: a reader may begin with the oldest record for as long as nothing that comes from now on can
+// have been trimmed.
+//
+// That loses nothing, for no scan has begun: the snapshot covers whatever was in the stream before now.
 func held(ctx context.Context, stream Stream, fact *checkpoint.ShardFact) error {
 	now := time.Now().UTC()
 	if _, err := firstPage(ctx, stream, fact.Shard, From{At: fact.Start}); !errors.Is(err, ErrTrimmed) {
@@ -79,8 +83,8 @@ func firstPage(ctx context.Context, stream Stream, shard string, from From) (Pag
 	return stream.Records(ctx, iterator)
 }
 
-// undecided lets what may be otherwise the next time be tried again: a record that was trimmed, or an iterator that ran
-// out, just now. A shard that has gone is a gap, and left to capture to find.
+// undecided makes an error that may not come again one that is retried: a record that was trimmed just now, an iterator that
+// expired. A shard that is gone is no error here; capture finds the gap.
 func undecided(err error) error {
 	switch {
 	case errors.Is(err, ErrTrimmed), errors.Is(err, ErrExpired):

@@ -44,7 +44,7 @@ type From struct {
 	// At, when not empty and After is, is the shard's first sequence number: reading starts with it, and fails
 	// with ErrTrimmed if that part of the shard is gone.
 	At events.Position
-	// Oldest starts with whatever the shard still holds. Only right where it is certain that nothing was lost.
+	// Oldest starts with the oldest record that the shard still holds. It is right only where nothing can have been lost.
 	Oldest bool
 }
 
@@ -71,7 +71,7 @@ type Stream interface {
 	Records(ctx context.Context, iterator string) (Page, error)
 }
 
-// Publish appends records to <name>.live, each to the partition of its key, and returns nil once all of them
-// are durable. After an error any of them may be, and all are that an *events.UnacknowledgedError does not name. Nothing is
-// retried inside. Safe for concurrent use.
+// Publish appends records to <name>.live, each to the partition of its key, and returns nil once all of them are durable. After
+// an *events.UnacknowledgedError those that it does not name are durable; after any other error, any of them may be. Nothing
+// is retried inside. Safe for concurrent use.
 type Publish func(ctx context.Context, records []events.Record) error

@@ -51,9 +51,9 @@ func New(c Config) *Worker {
 	return &Worker{c}
 }
 
-// Run reads the shards whose hash mod workPartitions is among partitions until ctx ends, and returns nil then. A shard
-// of which the stream has lost something, or of which a change can be neither read nor written, stops, and its
-// descendants wait; that is a fact, and is said at error level. The other shards go on. An error concerns them all.
+// Run reads the shards whose hash mod workPartitions is among partitions until ctx ends, and returns nil then. A shard stops if
+// the stream has lost something of it, or if a change of it can be neither read nor written: that becomes a fact, is logged
+// at error level, and its descendants wait. The other shards go on. An error that Run returns concerns all shards.
 func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) error {
 	w.Facts.Renew()
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -71,7 +71,7 @@ func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) 
 // lineage starts readers as the stream and the facts allow, until ctx ends.
 func (w *Worker) lineage(ctx context.Context, owned func(string) bool, pen *checkpoint.Pen[checkpoint.ShardFact]) error {
 	readers, ctx := errgroup.WithContext(ctx)
-	ended := make(chan string) // a reader has come to the end of its shard, or cannot read further
+	ended := make(chan string) // shards whose reader has come to the end, or cannot read further
 	reading, halts := map[string]bool{}, newHalts(w)
 	tick := time.NewTicker(w.Lineage)
 	defer tick.Stop()
@@ -83,7 +83,7 @@ func (w *Worker) lineage(ctx context.Context, owned func(string) bool, pen *chec
 		halts.say(stopped)
 		for _, fact := range ready {
 			if reading[fact.Shard] || len(reading) >= w.MaxShards || halts.waits(fact) {
-				continue // it is being read, or its turn comes: when others have ended, or in a while
+				continue // it is being read; or it is read later: when others have ended, or when it has waited
 			}
 			reading[fact.Shard] = true
 			w.Logger.Debug("reading shard", "shard", fact.Shard, "position", fact.Position.Number())
@@ -110,17 +110,18 @@ func (w *Worker) lineage(ctx context.Context, owned func(string) bool, pen *chec
 	}
 }
 
-// firstError waits for the readers and returns what failed first: err, or the reader that ended ctx and so caused it.
+// firstError waits for the readers and returns the first error: that of a reader, if it ended ctx and so caused err; else err.
 func firstError(ctx context.Context, readers *errgroup.Group, err error) error {
 	readers.Go(func() error { return err })
 	return readers.Wait()
 }
 
-// look is one lineage pass over the shards that are owned: which may be read, and which have stopped. One that has
-// stopped for a reason that may pass is among both. A gap is a durable fact before look returns it.
+// look is one lineage pass over the shards that are owned: which may be read, and which have stopped. A shard without a gap that
+// has stopped is in both lists. A gap is a durable fact before look returns it.
 func (w *Worker) look(ctx context.Context, owned func(string) bool) (ready, stopped []checkpoint.ShardFact, err error) {
 	shards, err := fault.Get(ctx, fault.Retrying(w.Logger, "list shards"), func(ctx context.Context) ([]Shard, error) {
-		// The facts first: a fact that is missing in them is then no older than the list.
+		// The facts come first. Read after the list, they could name a shard that is younger than the list, and that would look
+		// like a shard that is gone.
 		if err := w.Facts.Refresh(ctx); err != nil {
 			return nil, err
 		}

@@ -13,32 +13,33 @@ import (
 
 // The pace of the lines about an outage.
 const (
-	// patience is how long something may fail before it is an outage: a leader that moves, an answer that is lost.
+	// patience is how long requests may fail before that is an outage. A partition's leader that moves, or a lost answer,
+	// takes less.
 	patience = 3 * time.Second
-	// unanswered is how long a request may wait for its answer before it counts as one that fails.
+	// unanswered is how long a request may be without an answer before it counts as failing.
 	unanswered = 4 * time.Second
 	// sayAgain is the time between two lines about one outage.
 	sayAgain = 30 * time.Second
-	// forgotten is how long a request that has failed may not be made again, and still counts as one that is being tried:
-	// longer than the longest wait and the longest request together. After it nobody asks for this any more.
+	// forgotten is when a failed request that was not made again counts no more: nobody asks for it now. It is longer than
+	// the longest wait between retries and the longest request together.
 	forgotten = 45 * time.Second
 )
 
-// Dependency is something outside that a process needs: Kafka, the old table, the new one. Whoever makes a request of it
-// asks through Ask, and the Dependency says when requests fail, to whom and since when; again every 30 s while that
-// lasts; and once when they succeed again. However many goroutines try, there is one line.
+// Dependency is something outside that a process needs: Kafka, the old table, the new one. It logs outages: one line when
+// requests have failed for 3 s, to whom and since when; one every 30 s while that lasts; and one when they succeed
+// again. There is one line at a time, however many goroutines try.
 //
-// An adapter sees each of its requests, so nobody who retries, or does not, has to say anything. An answer is no outage,
-// nor is throttling: what is throttled answers. Safe for concurrent use.
+// An adapter reports each of its requests through Ask, so a caller that retries, or does not, logs nothing. What is answered
+// is no outage, throttling included. Safe for concurrent use.
 type Dependency struct {
 	logger   *slog.Logger
 	name, to string
 
-	troubled atomic.Bool // there may be an outage; else success has nothing to say
+	troubled atomic.Bool // there may be an outage; while false, a success needs no lock
 
 	mu       sync.Mutex
 	failing  map[string]*request // by what is asked for
-	since    time.Time           // when the first request failed that no success has followed; zero: none has
+	since    time.Time           // when the outage began: the first failure that no success has followed; zero: there is none
 	last     time.Time           // when a request last failed
 	attempts int                 // requests that have failed since then
 	said     bool                // there has been a line about it
@@ -46,23 +47,22 @@ type Dependency struct {
 	closed   bool
 }
 
-// request is what is being asked for in vain.
+// request is a request that fails.
 type request struct {
 	what    string
 	last    time.Time // when it last failed
-	err     error     // what came of it last; nil: no answer has come yet
-	waiting int       // requests under way, without an answer for long
+	err     error     // its last error; nil: no answer has come yet
+	waiting int       // how many of it are under way and have had no answer for longer than unanswered
 }
 
-// NewDependency returns a Dependency: name is what a person calls it, and to says where it is. Without a logger it is
-// silent. Close it.
+// NewDependency returns a Dependency. A person calls it name; to is its address. Without a logger it is silent. Close it.
 func NewDependency(logger *slog.Logger, name, to string) *Dependency {
 	return &Dependency{logger: cmp.Or(logger, slog.New(slog.DiscardHandler)), name: name, to: to, failing: map[string]*request{}}
 }
 
-// Ask notes that a request begins. what names it without what is different each time it is made, such as "append to
-// orders.live/3": it fails until the same succeeds. answered must be called with what came of it; ctx is that of
-// whoever wants the answer, who may give it up.
+// Ask notes that a request begins. The caller must call answered with what came of it. what names the request, without
+// anything that differs from one attempt to the next, such as "append to orders.live/3": it counts as failing until one of the
+// same name succeeds. ctx is the caller's; a request whose ctx was cancelled says nothing.
 func (d *Dependency) Ask(ctx context.Context, what string) (answered func(error)) {
 	began := time.Now()
 	late := &lateness{}
@@ -74,7 +74,7 @@ func (d *Dependency) Ask(ctx context.Context, what string) (answered func(error)
 	})
 	return func(err error) {
 		timer.Stop()
-		late.once.Do(func() {}) // from here on it is not late any more; if it is just being noted, that comes first
+		late.once.Do(func() {}) // it cannot become late any more; if the timer is just noting it, wait for that
 		switch {
 		case late.is:
 			d.ended(ctx, what, began, err, 1)
@@ -91,7 +91,7 @@ type lateness struct {
 	is   bool // written within once
 }
 
-// Failed notes a failure of something that is not one request, such as the membership in a group; Worked ends it.
+// Failed notes the failure of something that is not one request, such as a group membership. Worked ends it.
 func (d *Dependency) Failed(what string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -132,7 +132,7 @@ func (d *Dependency) ended(ctx context.Context, what string, began time.Time, er
 	}
 	switch {
 	case err != nil && (ctx.Err() == context.Canceled || errors.Is(err, context.Canceled)):
-		// Given up by whoever asked: it says nothing.
+		// The caller gave it up: that says nothing about the dependency.
 	case err != nil && Of(err) == Retry && ThrottleOf(err) == NotThrottled:
 		d.fails(what, began, err)
 	default:
@@ -140,11 +140,11 @@ func (d *Dependency) ended(ctx context.Context, what string, began time.Time, er
 	}
 }
 
-// note returns the entry of a request that fails, whose first attempt began then.
+// note returns the entry of a failing request, of which an attempt began at began, and starts the timer of the next line.
 func (d *Dependency) note(what string, began time.Time) *request {
 	now := time.Now()
 	if len(d.failing) == 0 && (d.since.IsZero() || now.Sub(d.last) > 2*forgotten) {
-		d.since, d.attempts, d.said = began, 0, false // of an earlier one nobody knows how it ended
+		d.since, d.attempts, d.said = began, 0, false // a new outage: how an earlier one ended nobody knows
 	}
 	d.troubled.Store(true)
 	r := d.failing[what]
@@ -191,7 +191,7 @@ func (d *Dependency) stop() {
 // away is how long the outage has lasted.
 func (d *Dependency) away() time.Duration { return time.Since(d.since).Round(time.Millisecond) }
 
-// due says that the outage goes on, unless nobody asks any more.
+// due logs that the outage goes on, unless nobody asks any more.
 func (d *Dependency) due() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -210,7 +210,7 @@ func (d *Dependency) due() {
 		}
 	}
 	if latest == nil {
-		return // that it works again is not known: the next success says it
+		return // whether it works again is not known; the next success says so
 	}
 	err := latest.err
 	if err == nil {

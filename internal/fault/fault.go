@@ -1,7 +1,7 @@
 // Package fault has the three classes of error, the one loop that retries, and the lines that say what does not work.
 //
-// Adapters classify an error once, at the edge, by wrapping it in an *Error; everything inside asks Of. An
-// error that no adapter has classified is Fatal: stopping is the answer that loses no row.
+// An adapter classifies each error once, at the edge, by wrapping it in an *Error. Everything inside asks Of for the class.
+// An error that nobody has classified is Fatal: stopping loses no row.
 //
 //	Retry   throttling, timeouts, 5xx, broker not available    again, with backoff, while the context lives
 //	Record  too large, key does not fit, undecodable           to the dlq, and go on
@@ -41,7 +41,7 @@ const (
 	UnnamedThrottled          // the answer does not say which of the two
 )
 
-// Error is a classified error. It says what was tried and where; Advice says what a person can do.
+// Error is a classified error: what was tried, where, why it failed, and what a person can do.
 type Error struct {
 	Class    Class
 	Throttle Throttle // only with Retry
@@ -64,8 +64,11 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Of is the class of err: that of the outermost *Error in it, else Fatal. Of errors that were joined, the gravest
-// that is classified counts: Fatal before Retry before Record.
+// Of is the class of err:
+//
+//   - that of the outermost *Error in it;
+//   - of joined errors the gravest one that is classified: Fatal, then Retry, then Record;
+//   - Fatal if none is classified.
 func Of(err error) Class {
 	class, _ := classOf(err)
 	return class
@@ -96,13 +99,13 @@ func ThrottleOf(err error) Throttle {
 	return NotThrottled
 }
 
-// The pace of retries. A throttled table recovers in seconds; a broker's restart takes some tens.
+// The pace of retries. A throttled table recovers within seconds; a broker takes some tens of seconds to restart.
 const (
 	firstWait = 50 * time.Millisecond
 	longWait  = 10 * time.Second
 )
 
-// Backoff returns the waits between retries: exponential with jitter, from 50 ms to 10 s, without an end.
+// Backoff returns the waits between retries: they grow from 50 ms to 10 s, with jitter, and never end.
 func Backoff() *backoff.ExponentialBackOff {
 	return backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(firstWait),

@@ -8,8 +8,8 @@ import (
 // tallyEvery is the time between two lines about one kind.
 const tallyEvery = time.Minute
 
-// Tally makes one line a minute about what may happen too often for a line each: the first of a kind at once, and then how
-// many more there were. The kinds must be few. Safe for concurrent use.
+// Tally logs what may happen too often for a line each. The first of a kind is said at once; after that, one line a minute
+// says how many more there were. There must be few kinds. Safe for concurrent use.
 type Tally[T any] struct {
 	say func(kind string, count int, example T)
 
@@ -25,7 +25,7 @@ type tallied[T any] struct {
 	timer   *time.Timer
 }
 
-// NewTally returns a Tally that speaks by say, one call after the other. Close it.
+// NewTally returns a Tally. It calls say for each line, one call at a time. Close it.
 func NewTally[T any](say func(kind string, count int, example T)) *Tally[T] {
 	return &Tally[T]{say: say, kinds: map[string]*tallied[T]{}}
 }
@@ -71,7 +71,7 @@ func (t *Tally[T]) tell(kind string, k *tallied[T]) {
 	t.say(kind, count, example)
 }
 
-// Close says what has not been said yet.
+// Close says what has been counted and not said yet.
 func (t *Tally[T]) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

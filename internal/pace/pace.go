@@ -3,15 +3,18 @@ package pace
 
 import "time"
 
-// Pace says when the next call may begin: it finds how many units a second the table takes.
+// Pace says when the next call may begin. It finds how many units a second the table takes:
 //
-// It begins without a bound. The first throttled call sets one, just below what the table has taken lately. Then the
-// rate is held, and raised by steps that double, until a call is throttled: that cuts it to just below what it is. If
-// calls are still throttled then, it is cut to just below what was achieved since. So it stays close to a quota, and
-// finds one that has changed within seconds; few calls are throttled, for only they tell where the quota is.
+//   - There is no bound until a call is throttled. That one sets the rate, just below what the table has taken lately.
+//   - The rate is held for a moment, then raised each second, by steps that double.
+//   - A throttled call cuts the rate to just below what it is. If calls are still throttled after that, the next cut is to just
+//     below what was achieved since.
 //
-// How many calls are under way follows from the rate and from how long a call takes. The units are a bucket that
-// may go into debt by one call. It is pure: whoever has one holds it under a lock.
+// So the rate stays close to the quota, finds a changed quota within seconds, and few calls are throttled. Some must be: only a
+// throttled call shows where the quota is.
+//
+// The units are a token bucket that may go into debt by one call. How many calls are under way follows from the rate and from
+// how long a call takes. Pace is pure; its owner holds it under a lock.
 type Pace struct {
 	most  float64 // the configured units a second; 0 is unlimited
 	raise float64 // the most that a step may be, as a share of the rate
@@ -24,10 +27,10 @@ type Pace struct {
 	raiseAt time.Time
 	bound   bool // work has waited for the rate since the last raise
 
-	// Of the calls that began after the last cut:
-	answers, refused int       // of rows, where a call has several
-	taken            float64   // units
-	since            time.Time // the units are of the last second or two, while there is no bound
+	// What is known of the calls that began after the last cut:
+	answers, refused int       // counted by row, where a call has several
+	taken            float64   // units, since the time below
+	since            time.Time // of the last cut; while there is no bound, at most two seconds ago
 }
 
 // How the rate moves.
@@ -35,22 +38,22 @@ const (
 	justBelow  = 0.97
 	firstStep  = 0.005 // of the rate before it was cut
 	raiseEvery = time.Second
-	// A rate is held for holdLeast, and until there are so many answers, for it takes throttled ones to find the quota
-	// again; but no longer than holdMost.
+	// After a cut the rate is held for at least holdLeast, then until there are holdAnswers answers, and no longer than
+	// holdMost: raising it costs throttled calls.
 	holdLeast   = 2 * time.Second
 	holdAnswers = 400
 	holdMost    = 10 * time.Second
-	// How soon after a cut another one may follow: a few answers tell little.
+	// Another cut follows a cut after cutEvery and cutAnswers answers at the earliest: a few answers tell little.
 	cutEvery   = 50 * time.Millisecond
 	cutAnswers = 20
-	// The first bound is a guess, for the table may have saved units, or the load may have been light. So it is not less
-	// than leastGuess, and is left soon.
+	// The first bound is a guess: the table may have had saved units, or the load may have been light. It is at least
+	// leastGuess, and the first raise is large.
 	leastGuess = 100
 	guessStep  = 0.25
 	least      = 1
 )
 
-// New returns a pace of at most so many units a second; 0 is no limit. A raise is at most the given share of the rate.
+// New returns a pace of at most unitsPerSecond; 0 is no limit. A raise is at most the share raise of the rate.
 func New(unitsPerSecond, raise float64, now time.Time) Pace {
 	return Pace{most: unitsPerSecond, raise: raise, rate: unitsPerSecond, units: unitsPerSecond, at: now, since: now}
 }
@@ -58,12 +61,12 @@ func New(unitsPerSecond, raise float64, now time.Time) Pace {
 // SetMost changes the configured units a second; 0 is no limit.
 func (p *Pace) SetMost(unitsPerSecond float64) {
 	if p.rate == p.most || unitsPerSecond > 0 && p.rate > unitsPerSecond {
-		p.rate = unitsPerSecond // it was not the table that set it, or it is too much now
+		p.rate = unitsPerSecond // the rate was the old limit, or is above the new one
 	}
 	p.most = unitsPerSecond
 }
 
-// Wait is how long until a call may begin, for work that is there.
+// Wait is how long it is until a call may begin; 0 is now. It is asked only when there is work.
 func (p *Pace) Wait(now time.Time) time.Duration {
 	if p.rate <= 0 {
 		return 0
@@ -77,8 +80,8 @@ func (p *Pace) Wait(now time.Time) time.Duration {
 	return time.Duration((1 - p.units) / p.rate * float64(time.Second))
 }
 
-// Room reports whether one more row may go with those that a call has already: it owes no more than a tenth of a
-// second, so that a live change does not wait for long behind rows of the snapshot.
+// Room reports whether a call may take one more row. The debt stays below a tenth of a second's units, so that a live change
+// does not wait for long behind rows of the snapshot.
 func (p *Pace) Room() bool { return p.rate <= 0 || p.units > -p.rate/10 }
 
 // Spend takes units from the bucket; a negative n gives back.
@@ -88,11 +91,15 @@ func (p *Pace) Spend(n float64) {
 	}
 }
 
-// Answered notes what came of a call that began then: so many answers, one for each row that it wrote or for the page
-// that it read; how many of them were that the table is throttled; the units that it took.
+// Answered notes what came of a call:
+//
+//	began    when it began: one that began before the last cut tells nothing about the rate
+//	answers  one for each row that it wrote, or for the page that it read
+//	refused  how many of these were throttled
+//	taken    units
 func (p *Pace) Answered(began time.Time, answers, refused int, taken float64, now time.Time) {
 	if began.Before(p.cutAt) {
-		return // it tells nothing about the rate
+		return // it was made at another rate
 	}
 	p.answers += answers
 	p.refused += refused
@@ -118,16 +125,16 @@ func (p *Pace) Answered(began time.Time, answers, refused int, taken float64, no
 	}
 }
 
-// Careful lets the next raise be a small one again: rows are throttled by range, which may be the whole table.
+// Careful makes the next raise a small one again. It is for rows that are throttled by key range: that may be the whole table.
 func (p *Pace) Careful() { p.step = min(p.step, firstStep*p.rate) }
 
-// held reports whether the last cut is so short ago that the rate stays where it is.
+// held reports whether the last cut is so recent that the rate must stay where it is.
 func (p *Pace) held(now time.Time) bool {
 	since := now.Sub(p.cutAt)
 	return since < holdLeast || p.answers < holdAnswers && since < holdMost
 }
 
-// Throttled notes that a call that began then was refused because of the rate.
+// Throttled notes that a call which began at began was throttled. It cuts the rate, unless the last cut was just now.
 func (p *Pace) Throttled(began, now time.Time) {
 	again := p.held(now)
 	if again && (began.Before(p.cutAt) || now.Sub(p.cutAt) < cutEvery || p.answers < cutAnswers) {

@@ -9,31 +9,32 @@ import (
 	"github.com/crossfadedb/crossfade/internal/pace"
 )
 
-// Reads are the read units that one process takes from the old table. It finds how many there are, as package pace does
-// for writes: a table that is read beyond its quota refuses the application too. Safe for concurrent use.
+// Reads holds one process's reads of the old table to the units that the table gives; package pace finds how many. A table
+// that is read beyond its quota refuses the application's reads too. Safe for concurrent use.
 type Reads struct {
 	mu   sync.Mutex
 	pace pace.Pace
-	page float64 // units of the last page: the next one is expected to take as many
+	page float64 // units of the last page; the next one is expected to take as many
 }
 
 const (
 	fullPage   = 256 // units of 1 MB, strongly consistent
 	lookupCost = 1   // units of a small item
-	// Calls are few and large. So each says more than the write of a row does, and the rate is raised by small steps only:
-	// what the table has saved hides its quota for a while. The figures are those of a simulated table (internal/lab/scale).
+	// A page is one large call, where writes are many small ones. So it counts as several answers; and the rate is raised by
+	// small steps, for the table's saved units hide its quota for a while. The figures are from a simulated table
+	// (internal/lab/scale).
 	pageAnswers = 4
 	readRaise   = 0.05
-	// A call that cost less than was expected gives units back: whoever waits for them looks again after this.
+	// lookAgain is when a waiting call looks again: one that cost less than expected may have given units back.
 	lookAgain = 100 * time.Millisecond
 )
 
-// NewReads returns Reads of at most so many units a second; 0 is no limit.
+// NewReads returns Reads of at most unitsPerSecond, for this process; 0 is no limit.
 func NewReads(unitsPerSecond float64) *Reads {
 	return &Reads{pace: pace.New(unitsPerSecond, readRaise, time.Now()), page: fullPage}
 }
 
-// SetMost changes the limit.
+// SetMost changes the limit; 0 is none.
 func (r *Reads) SetMost(unitsPerSecond float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,7 +71,7 @@ func (r *Reads) lookup(ctx context.Context, read func() (found bool, units float
 	return found, err
 }
 
-// turn waits until a call may begin that is expected to take so many units.
+// turn waits until a call may begin, takes the units that it is expected to need, and returns when that was.
 func (r *Reads) turn(ctx context.Context, units float64) (began time.Time, err error) {
 	for {
 		now := time.Now()
@@ -91,7 +92,8 @@ func (r *Reads) turn(ctx context.Context, units float64) (began time.Time, err e
 	}
 }
 
-// took notes what came of a call. A range of keys that is throttled makes only its own segment wait.
+// took notes what came of a call, and corrects the expected units to the real ones. A throttled key range cuts nothing: only
+// its own segment waits, by its retries.
 func (r *Reads) took(began time.Time, expected, units float64, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
