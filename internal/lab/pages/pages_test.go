@@ -152,3 +152,25 @@ func requireThat(t *testing.T, ok bool, format string, args ...any) bool {
 	}
 	return ok
 }
+
+// Every folder with a package of its own has a line among the rooms.
+func TestEveryRoomIsListed(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs/ARCHITECTURE.md"))
+	require.NoError(t, err)
+	rooms := 0
+	for _, pattern := range []string{"cmd/*/*.go", "internal/*/*.go", "internal/lab/*/*.go", "internal/embedded/*/*.go"} {
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		require.NoError(t, err)
+		seen := map[string]bool{}
+		for _, file := range files {
+			folder, err := filepath.Rel(root, filepath.Dir(file))
+			require.NoError(t, err)
+			if !seen[folder] {
+				seen[folder] = true
+				rooms++
+				requireThat(t, strings.Contains(string(text), "`"+filepath.ToSlash(folder)+"`"), "docs/ARCHITECTURE.md: %s has no line among the rooms", folder)
+			}
+		}
+	}
+	require.Greater(t, rooms, 20)
+}
