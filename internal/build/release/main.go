@@ -129,7 +129,7 @@ func publish(ctx context.Context, version, platform, out string, committed time.
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(built)
+	defer os.RemoveAll(built) //nolint:errcheck // a folder for temporary files
 	if err := build(ctx, version, system, machine, built); err != nil {
 		return err
 	}
