@@ -17,7 +17,7 @@ import (
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // coming are names that the pages may have before what they name is there.
-var coming = []string{"internal/operate", "internal/walk", "internal/item", "internal/kafka/wire", "proof"}
+var coming = []string{"internal/operate", "internal/walk", "proof"}
 
 // each calls visit with every match of a pattern's first group in every page, and where it stands.
 func each(t *testing.T, pattern string, visit func(p page, found, at string)) {
