@@ -129,23 +129,24 @@ func (d *dual) close(t *testing.T) {
 // The application publishes its own events; on the way come records that can never be applied.
 func TestApp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "live: {from: app}\nsnapshot: {segments: 64, max_read_units: 60}\n") // about 20 s
-	rows := readCities(t, 30_000)
+	w := newWorld(t, "live: {from: app}", "segments: 64")
+	rows := readCities(t, size(8000, 30_000))
 	w.load(rows)
 	w.create(assembly.CreateOptions{})
 
 	clients := startDual(t, w)
 	app := &demo.Application{Rows: rows, Table: clients, Seed: 2, Rate: 100}
-	stopApp := w.live(app)
+	stopApp := w.live(app, size(2000, 6000))
 
+	w.write(slow)
 	w.start("snapshot", 2)
 	w.start("streamer", 2)
 	bad(t, w)
 	w.killing(1500 * time.Millisecond)
-	w.closed(4 * time.Minute)
+	w.closed()
 	stopApp()
 	clients.close(t)
-	w.quiet(2 * time.Minute)
+	w.quiet()
 	t.Logf("%d changes", app.Done())
 	t.Logf("counts: %+v", w.status().Counts)
 	deadLetters(t, w)
@@ -153,11 +154,11 @@ func TestApp(t *testing.T) {
 
 	// A tombstone: the key is dead although the old table still holds the row.
 	again := startDual(t, w)
-	dead := rows.Key(12_345)
-	require.NoError(t, again.SDKTable.Put(t.Context(), rows.Item(12_345, 1)))
+	dead := rows.Key(7_345)
+	require.NoError(t, again.SDKTable.Put(t.Context(), rows.Item(7_345, 1)))
 	require.NoError(t, again.python.line(`{"key":%s,"item":null,"op":"tombstone"}`, dead))
 	again.close(t)
-	w.quiet(2 * time.Minute)
+	w.quiet()
 	w.sweep(assembly.SweepOptions{})
 	c, err := demo.Compare(t.Context(), w.old, w.new, schema, assembly.Attributes(w.config), app.Deleted)
 	require.NoError(t, err)
@@ -188,7 +189,7 @@ func documented(t *testing.T, w *world) {
 	require.Contains(t, text, "kcat -P -b "+w.brokers)
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", text).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	w.quiet(2 * time.Minute)
+	w.quiet()
 	found, err := w.new.SDK().GetItem(t.Context(), &sdk.GetItemInput{
 		TableName: new(w.new.Name()), ConsistentRead: new(true),
 		Key: map[string]types.AttributeValue{"country": &types.AttributeValueMemberS{Value: "AD"}, "cityId": &types.AttributeValueMemberN{Value: "1"}},

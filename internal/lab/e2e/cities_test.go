@@ -46,6 +46,18 @@ func readCities(t *testing.T, n int) *cities {
 	return c
 }
 
+// spread is n of these rows, from all over them, or all if n is 0.
+func (c *cities) spread(n int) *cities {
+	if n == 0 || n >= len(c.lines) {
+		return c
+	}
+	some := &cities{}
+	for i := range n {
+		some.lines = append(some.lines, c.lines[i*len(c.lines)/n])
+	}
+	return some
+}
+
 func (c *cities) Len() int { return len(c.lines) }
 
 // row is row i; those from Len on are new cities.

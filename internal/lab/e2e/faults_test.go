@@ -23,6 +23,7 @@ type rack struct {
 	*world
 	ledger  *ledger
 	dice    *dice
+	server  *toxiproxy.ApiServer
 	broker  *services.Broker
 	sweeper *demo.Process
 	spells  []*spell         // those that last
@@ -31,17 +32,27 @@ type rack struct {
 	kafkaProxy, databaseProxy *proxy
 }
 
-// build starts services of this test's own, and the proxies before them.
-func (r *rack) build(t *testing.T) places {
+// build starts a broker of this test's own, and the proxy before it.
+func (r *rack) build(t *testing.T) {
 	t.Helper()
 	zerolog.SetGlobalLevel(zerolog.Disabled) // the proxies' own words
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	endpoint := services.DynamoDB(t)
-	r.databaseProxy = startProxy(t, server, "database", strings.TrimPrefix(endpoint, "http://"))
+	r.server = toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	r.broker = services.NewBroker(t, func(address string) string {
-		r.kafkaProxy = startProxy(t, server, "kafka", address)
+		r.kafkaProxy = startProxy(t, r.server, "kafka", address)
 		return r.kafkaProxy.Listen
 	})
+}
+
+// next is the rack of the next form, on the same broker and with the same dice.
+func (r *rack) next(l *ledger) *rack {
+	return &rack{ledger: l, dice: r.dice, server: r.server, broker: r.broker, kafkaProxy: r.kafkaProxy}
+}
+
+// places starts a database of this form's own, and the proxy before it.
+func (r *rack) places(t *testing.T) places {
+	t.Helper()
+	endpoint := services.DynamoDB(t)
+	r.databaseProxy = startProxy(t, r.server, "database", strings.TrimPrefix(endpoint, "http://"))
 	return places{
 		brokers: r.broker.Address, endpoint: endpoint,
 		workerBrokers: r.kafkaProxy.Listen, workerEndpoint: "http://" + r.databaseProxy.Listen,
@@ -209,21 +220,20 @@ func (r *rack) freeze() (end func()) {
 
 // join lets one more streamer work. It leaves while other faults go on.
 func (r *rack) join() (end func()) {
-	began := time.Now()
 	p, err := demo.StartProcess("streamer that joins", []string{filepath.Join(bin, "streamer"), "-f", r.file}, nil)
 	require.NoError(r.t, err)
 	return func() {
 		left := make(chan departure, 1)
 		r.leaving = append(r.leaving, left)
 		go func() {
-			err := p.Stop(time.Minute)
-			left <- departure{err, time.Since(began)}
+			err := p.Stop(hung)
+			left <- departure{err, p.Log()}
 		}()
 	}
 }
 
-// departure is how a streamer that was asked to end has ended, and how old it was.
+// departure is how a streamer that was asked to end has ended, and what it has said.
 type departure struct {
 	err error
-	age time.Duration
+	log string
 }

@@ -86,8 +86,10 @@ type world struct {
 	brokers  string
 	workers  []*worker
 	logger   *slog.Logger
+	began    time.Time
 
-	supervise func() // looks after workers that have ended
+	write     func(snapshot string) // the workers' file, with these lines about the snapshot
+	supervise func()                // looks after workers that have ended
 }
 
 // worker is a process that is started again when it is killed.
@@ -99,30 +101,51 @@ type worker struct {
 
 var worlds atomic.Int64
 
-// newWorld makes both tables on a fresh server, empty, and the configuration; extra is more YAML.
-func newWorld(t *testing.T, extra string) *world {
-	t.Helper()
-	brokers, endpoint := services.Kafka(t), services.DynamoDB(t)
-	return newWorldAt(t, places{brokers, endpoint, brokers, endpoint}, grace, extra)
+// size is how many rows a test moves: few, or many where CROSSFADE_PROOF is 1.
+func size(few, many int) int {
+	if os.Getenv("CROSSFADE_PROOF") == "1" {
+		return many
+	}
+	return few
 }
 
-func newWorldAt(t *testing.T, at places, grace time.Duration, extra string) *world {
+// slow is a rate at which no snapshot here comes to its end before it has been disturbed, and quick is none at all. How
+// fast rows are read may change while a migration is under way.
+const slow, quick = "max_read_units: 10", "max_read_units: 0"
+
+// newWorld makes both tables on a fresh server, empty, and the configuration; live is more YAML, and snapshot what it
+// says of the snapshot, beside its rate.
+func newWorld(t *testing.T, live, snapshot string) *world {
 	t.Helper()
-	w := &world{t: t, brokers: at.brokers, logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	brokers, endpoint := services.Kafka(t), services.DynamoDB(t)
+	return newWorldAt(t, places{brokers, endpoint, brokers, endpoint}, grace, live, snapshot)
+}
+
+func newWorldAt(t *testing.T, at places, grace time.Duration, live, snapshot string) *world {
+	t.Helper()
+	w := &world{t: t, brokers: at.brokers, logger: slog.New(slog.NewTextHandler(t.Output(), nil)), began: time.Now()}
 	w.supervise = w.noneFails
 	w.file = filepath.Join(t.TempDir(), "migration.yaml")
 	name := fmt.Sprintf("e2e-%d-%d", os.Getpid(), worlds.Add(1))
-	text := func(brokers, endpoint string) []byte {
+	text := func(brokers, endpoint, rate string) []byte {
 		return fmt.Appendf(nil, `name: %s
 source: {dynamodb: {table: old, region: us-east-1, endpoint: "%s"}}
 target: {dynamodb: {table: new, region: us-east-1, endpoint: "%s"}}
 kafka: {brokers: ["%s"]}
 grace: %s
-%s`, name, endpoint, endpoint, brokers, grace, extra)
+%s
+snapshot: {%s, %s}
+`, name, endpoint, endpoint, brokers, grace, live, snapshot, rate)
 	}
-	require.NoError(t, os.WriteFile(w.file, text(at.workerBrokers, at.workerEndpoint), 0o644))
+	w.write = func(rate string) {
+		t.Helper()
+		written := w.file + ".new" // a worker that starts at this moment reads the one or the other
+		require.NoError(t, os.WriteFile(written, text(at.workerBrokers, at.workerEndpoint, rate), 0o644))
+		require.NoError(t, os.Rename(written, w.file))
+	}
+	w.write(quick)
 	var err error
-	w.config, err = migration.Parse("the test's own", text(at.brokers, at.endpoint))
+	w.config, err = migration.Parse("the test's own", text(at.brokers, at.endpoint, quick))
 	require.NoError(t, err)
 	for _, side := range []struct {
 		name  string
@@ -154,6 +177,7 @@ func (w *world) table(t *dynamodb.Table) demo.SDKTable {
 // load fills the old table.
 func (w *world) load(rows demo.Rows) {
 	w.t.Helper()
+	w.step("load")
 	const parts = 8
 	errs := make(chan error, parts)
 	for p := range parts {
@@ -168,6 +192,7 @@ func (w *world) load(rows demo.Rows) {
 
 func (w *world) create(o assembly.CreateOptions) {
 	w.t.Helper()
+	w.step("create")
 	o.Logger = w.logger
 	report, err := assembly.Create(w.t.Context(), w.config, o)
 	require.NoError(w.t, err, "%+v", report)
@@ -218,12 +243,14 @@ func (w *world) again(p *worker) {
 	p.Process, p.began = process, time.Now()
 }
 
-// live lets an application run until the returned function is called, which requires that it had no trouble.
-func (w *world) live(app *demo.Application) (stop func()) {
+// live lets an application run until the returned function is called, which requires that it had no trouble, or until it has
+// made so many changes, if limit is not 0. A machine on which fewer changes are applied a second than are made never comes to
+// the snapshot: that yields to them.
+func (w *world) live(app *demo.Application, limit int) (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	w.t.Cleanup(cancel)
 	ended := make(chan error, 1)
-	go func() { ended <- app.Run(ctx, 0) }()
+	go func() { ended <- app.Run(ctx, limit) }()
 	return func() {
 		w.t.Helper()
 		cancel()
@@ -238,7 +265,7 @@ func (w *world) stopAll() {
 			if err != nil {
 				w.t.Errorf("%v", err)
 			}
-		} else if err := p.Stop(30 * time.Second); err != nil {
+		} else if err := p.Stop(hung); err != nil {
 			w.t.Errorf("%v", err)
 		}
 	}
@@ -262,10 +289,18 @@ func (w *world) noneFails() {
 	}
 }
 
+// hung is how long anything may take before it counts as something that will never end. It judges no speed: it is there for
+// the logs of the workers, which a test that is ended from outside does not show.
+const hung = 10 * time.Minute
+
+// step says in the log when something began, counted from the start of the migration.
+func (w *world) step(what string) { w.t.Logf("%5.1f s: %s", time.Since(w.began).Seconds(), what) }
+
 // until waits for a status.
-func (w *world) until(what string, patience time.Duration, reached func(*assembly.Status) bool) *assembly.Status {
+func (w *world) until(what string, reached func(*assembly.Status) bool) *assembly.Status {
 	w.t.Helper()
-	deadline := time.Now().Add(patience)
+	w.step("waiting for " + what)
+	deadline := time.Now().Add(hung)
 	for {
 		s := w.status()
 		if reached(s) {
@@ -276,25 +311,25 @@ func (w *world) until(what string, patience time.Duration, reached func(*assembl
 			for _, p := range w.workers {
 				w.t.Logf("%s:\n%s", p.Name, p.Log())
 			}
-			require.Failf(w.t, "waited in vain", "%s, for %s; status %+v capture %+v", what, patience, s, s.Capture)
+			require.Failf(w.t, "waited in vain", "%s, for %s; status %+v capture %+v", what, hung, s, s.Capture)
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
 }
 
 // closed waits until the snapshot is closed and applied.
-func (w *world) closed(patience time.Duration) {
+func (w *world) closed() {
 	w.t.Helper()
-	w.until("the snapshot to be closed and applied", patience, func(s *assembly.Status) bool {
+	w.until("the snapshot to be closed and applied", func(s *assembly.Status) bool {
 		return s.Phase == checkpoint.Streaming && s.SnapshotLag == 0
 	})
 }
 
 // quiet waits until everything that happened before the call is applied.
-func (w *world) quiet(patience time.Duration) {
+func (w *world) quiet() {
 	w.t.Helper()
 	since := time.Now()
-	w.until("every change to be applied", patience, func(s *assembly.Status) bool {
+	w.until("every change to be applied", func(s *assembly.Status) bool {
 		captured := s.Capture == nil || s.Capture.Confirmed.After(since)
 		return captured && s.LiveLag == 0 && s.SnapshotLag == 0
 	})
@@ -302,6 +337,7 @@ func (w *world) quiet(patience time.Duration) {
 
 func (w *world) sweep(o assembly.SweepOptions) {
 	w.t.Helper()
+	w.step("sweep")
 	o.Logger, o.Say = w.logger, func(text string) { w.t.Log("sweep:", text) }
 	summary, err := assembly.Sweep(w.t.Context(), w.config, o)
 	require.NoError(w.t, err)
@@ -311,6 +347,7 @@ func (w *world) sweep(o assembly.SweepOptions) {
 // equal reads both tables whole and requires them to be the same, byte for byte.
 func (w *world) equal(deleted func(string) bool, markers int) {
 	w.t.Helper()
+	w.step("compare")
 	c, err := demo.Compare(w.t.Context(), w.old, w.new, schema, assembly.Attributes(w.config), deleted)
 	require.NoError(w.t, err)
 	w.t.Logf("compared: %+v", c)
@@ -342,13 +379,23 @@ func (w *world) records(topic string) int64 {
 	return total
 }
 
-// killing kills a worker of each kind at random moments, three times over.
+// killing kills a worker of each kind at random moments, three times over, while the snapshot is read slowly. Then what is
+// left is read quickly, by snapshot workers that were asked to end, and started again.
 func (w *world) killing(within time.Duration) {
 	w.t.Helper()
+	w.step("killing")
 	for range kills {
 		for _, binary := range []string{"snapshot", "streamer"} {
 			time.Sleep(500*time.Millisecond + rand.N(within))
-			require.True(w.t, w.kill(binary, rand.Perm(len(w.workers))), "every %s has ended its work: read more slowly", binary)
+			require.True(w.t, w.kill(binary, rand.Perm(len(w.workers))), "every %s has ended its work, although it was slow", binary)
+		}
+	}
+	w.step("hurrying")
+	w.write(quick)
+	for _, p := range w.workers {
+		if filepath.Base(p.argv[0]) == "snapshot" {
+			require.NoError(w.t, p.Stop(hung))
+			w.again(p)
 		}
 	}
 }

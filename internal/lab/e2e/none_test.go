@@ -15,22 +15,23 @@ import (
 // the rest. Items arrive without any attribute of ours, and in the end no marker is left.
 func TestNone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "live: {from: none}\nsnapshot: {segments: 64, max_read_units: 60}\n") // about 20 s
-	rows := readCities(t, 30_000)
+	w := newWorld(t, "live: {from: none}", "segments: 64")
+	rows := readCities(t, size(8000, 30_000))
 	w.load(rows)
 	w.create(assembly.CreateOptions{})
 
 	table := w.table(w.new)
 	table.Tombstones = w.config.Attributes.Deleted
 	app := &demo.Application{Rows: rows, Table: table, Seed: 3, Rate: 100}
-	stopApp := w.live(app)
+	stopApp := w.live(app, size(2000, 6000))
 
+	w.write(slow)
 	w.start("snapshot", 2)
 	w.start("streamer", 2)
 	w.killing(1500 * time.Millisecond)
-	w.closed(4 * time.Minute)
+	w.closed()
 	stopApp()
-	w.quiet(2 * time.Minute)
+	w.quiet()
 
 	_, err := assembly.Sweep(t.Context(), w.config, assembly.SweepOptions{Logger: w.logger})
 	require.ErrorIs(t, err, sweep.ErrFallbackReads)

@@ -21,7 +21,7 @@ import (
 // finds the rows that were deleted meanwhile.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "snapshot: {segments: 64}\n")
+	w := newWorld(t, "", "segments: 64")
 	rows := readCities(t, 4000)
 	w.load(rows)
 	w.create(assembly.CreateOptions{EnableStream: true})
@@ -29,8 +29,8 @@ func TestRestart(t *testing.T) {
 	w.start("streamer", 2)
 	app := &demo.Application{Rows: rows, Table: w.table(w.old), Seed: 5, Rate: 100}
 	require.NoError(t, app.Run(t.Context(), 300))
-	w.closed(2 * time.Minute)
-	w.quiet(time.Minute)
+	w.closed()
+	w.quiet()
 
 	_, err := w.old.SDK().UpdateTable(t.Context(), &sdk.UpdateTableInput{
 		TableName: new(w.old.Name()), StreamSpecification: &types.StreamSpecification{StreamEnabled: new(false)},
@@ -38,8 +38,8 @@ func TestRestart(t *testing.T) {
 	require.NoError(t, err)
 	app.Rate = 1000
 	require.NoError(t, app.Run(t.Context(), 1500))
-	w.until("the gap to be found", time.Minute, func(s *assembly.Status) bool { return len(s.Capture.Gaps) > 0 })
-	w.untilSaid("streamer", "the stream has a gap", time.Minute)
+	w.until("the gap to be found", func(s *assembly.Status) bool { return len(s.Capture.Gaps) > 0 })
+	w.untilSaid("streamer", "the stream has a gap")
 
 	restart := func(flags ...string) (string, error) {
 		out, err := exec.Command(filepath.Join(bin, "crossfade"), append([]string{"restart", "-f", w.file}, flags...)...).CombinedOutput()
@@ -53,19 +53,19 @@ func TestRestart(t *testing.T) {
 	w.start("snapshot", 1) // the streamers are there
 	app.Rate = 100
 	require.NoError(t, app.Run(t.Context(), 300))
-	w.until("the rows that vanished to be marked", 3*time.Minute, func(s *assembly.Status) bool {
+	w.until("the rows that vanished to be marked", func(s *assembly.Status) bool {
 		return s.Generation == 2 && s.Phase == checkpoint.Streaming
 	})
-	w.quiet(time.Minute)
+	w.quiet()
 	w.equal(app.Deleted, -1)
 	w.sweep(assembly.SweepOptions{})
 	w.equal(app.Deleted, 0)
 }
 
 // untilSaid waits until a worker of a binary has logged this; all of them go on.
-func (w *world) untilSaid(binary, text string, patience time.Duration) {
+func (w *world) untilSaid(binary, text string) {
 	w.t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(hung)
 	for {
 		said := false
 		for _, p := range w.workers {

@@ -19,7 +19,7 @@ import (
 // put writes an item as the bytes that it is: no SDK decodes or encodes it.
 func (w *world) put(table *dynamodb.Table, item string) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), hung)
 	defer cancel()
 	body := fmt.Sprintf(`{"TableName":%q,"Item":%s}`, table.Name(), item)
 	for {

@@ -13,10 +13,13 @@ import (
 
 // The main job, whole: a table is moved while the application changes it and workers are killed; then everything is
 // applied a second time, and not one item changes.
+//
+// The rows are taken from all over the file, so that the segments are as uneven as those of the whole.
 func TestStream(t *testing.T) {
+	t.Parallel()
 	const segments, atOnce, pages = 256, 4, 2
-	w := newWorld(t, `snapshot: {segments: 256, at_once: 4, pages_in_flight: 2, max_read_units: 200}`) // about 25 s
-	rows := readCities(t, 0)
+	w := newWorld(t, "", "segments: 256, at_once: 4, pages_in_flight: 2")
+	rows := readCities(t, 0).spread(size(15_000, 0))
 	w.load(rows) // before the stream is enabled: DynamoDB Local is slow with streams
 	for n := range 200 {
 		w.put(w.old, strange(n))
@@ -27,18 +30,19 @@ func TestStream(t *testing.T) {
 	w.create(assembly.CreateOptions{EnableStream: true})
 
 	app := &demo.Application{Rows: rows, Table: w.table(w.old), Seed: 1, Rate: 100}
-	stopApp := w.live(app)
+	stopApp := w.live(app, size(4000, 20_000))
 
+	w.write(slow)
 	w.start("snapshot", 2)
 	w.start("streamer", 2)
 	for n := range 200 { // some of those again, otherwise, and some that are new
 		w.put(w.old, strange(n+100))
 	}
 	w.killing(2 * time.Second)
-	w.closed(8 * time.Minute)
+	w.closed()
 	stopApp()
 	t.Logf("%d changes", app.Done())
-	w.quiet(2 * time.Minute)
+	w.quiet()
 
 	// What was published twice was in flight when a worker was killed.
 	published := w.records(kafka.TopicsOf(w.config.Name).Snapshot)
@@ -62,11 +66,12 @@ func TestStream(t *testing.T) {
 func replay(t *testing.T, w *world) {
 	unused := assembly.ReplayOptions{NewTableUnused: true, Logger: w.logger}
 	require.Error(t, assembly.Replay(t.Context(), w.config, unused), "a streamer runs")
+	w.step("replay")
 	w.stopAll()
 	require.ErrorContains(t, assembly.Replay(t.Context(), w.config, assembly.ReplayOptions{Logger: w.logger}), "--new-table-unused")
 	require.NoError(t, assembly.Replay(t.Context(), w.config, unused))
 	w.start("streamer", 2)
-	w.quiet(8 * time.Minute)
+	w.quiet()
 	s := w.status()
 	require.Zero(t, s.Counts.Applied, "%+v", s.Counts)
 	require.Equal(t, w.records(kafka.TopicsOf(w.config.Name).Snapshot)+w.records(kafka.TopicsOf(w.config.Name).Live), s.Counts.Total()-s.Counts.PastClose)
