@@ -68,7 +68,7 @@ source: {dynamodb: {table: old, region: us-east-1, endpoint: "%[1]s"}}
 target: {dynamodb: {table: %[3]s, region: us-east-1, endpoint: "%[1]s"}}
 kafka: {brokers: ["%[2]s"], partitions: 2, work_partitions: 2}
 live: {from: %[4]s}
-grace: 5s
+grace: 1m
 `, s.endpoint, s.brokers, target, from), 0o600))
 	return name
 }

@@ -100,14 +100,15 @@ func (w *world) refuse(operation, code string) {
 	}
 }
 
-// config is a configuration with these lines more.
+// config is a configuration with these lines more. The grace is also what requests have, a quarter of it, and how long a worker
+// may be cut off, a half: on a busy machine neither must come to its end by itself.
 func (w *world) config(more string) *migration.Config {
 	w.t.Helper()
 	text := fmt.Sprintf(`name: orders
 source: {dynamodb: {table: old, region: us-east-1, endpoint: "%s"}}
 target: {dynamodb: {table: new, region: us-east-1, endpoint: "%s"}}
 kafka: {brokers: ["%s"], partitions: 3, work_partitions: 4}
-grace: 5s
+grace: 20s
 %s`, w.endpoint, w.endpoint, w.brokers, more)
 	require.NoError(w.t, os.WriteFile(w.file, []byte(text), 0o600))
 	c, err := migration.Load(w.file)

@@ -40,6 +40,7 @@ func (w *world) tell(p *Parts, e checkpoint.ControlEntry) {
 
 // A replay and a sweep keep out of each other's way, whoever is first.
 func TestReplayWaitsForASweep(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	c, p := moved(t, w, "")
 	w.tell(p, checkpoint.ControlEntry{Sweeping: &checkpoint.Sweeping{}})
@@ -73,6 +74,7 @@ func TestReplayWaitsForASweep(t *testing.T) {
 
 // In the form none only markers say which rows are dead.
 func TestReplayIsRefusedWhereItWouldBringRowsBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	c, p := moved(t, w, "live: {from: none}\n")
 	require.NoError(t, Replay(t.Context(), c, ReplayOptions{DeletesMarked: true, Logger: w.logger()}), "nothing was swept")
@@ -90,6 +92,7 @@ func (w *world) update(key, expression string) {
 func TestReplayIsRefusedWithoutTheOperatorsWord(t *testing.T) {
 	for from, flag := range map[string]string{"stream": "--new-table-unused", "app": "--new-table-unused", "none": "--deletes-marked"} {
 		t.Run(from, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			c, p := moved(t, w, fmt.Sprintf("live: {from: %s}\n", from))
 			for _, o := range []ReplayOptions{{}, {DeletesMarked: from != "none"}} {
@@ -128,6 +131,7 @@ func TestReplayIsRefusedOnceTheApplicationWrites(t *testing.T) {
 		"an update, which is no fact": {func(w *world) { w.update("row", "SET x = pk") }, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			config := w.config("")
 			_, err := Create(t.Context(), config, CreateOptions{EnableStream: true, KeepExisting: c.keepExisting, Logger: w.logger()})
@@ -149,6 +153,7 @@ func TestReplayIsRefusedOnceTheApplicationWrites(t *testing.T) {
 
 // What an applier has met counts too, although the item is gone by now.
 func TestReplayIsRefusedWhenAnApplierMetTheApplicationsItems(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	c := w.config("")
 	end := w.begin(c)

@@ -13,6 +13,7 @@ import (
 
 // The application updates one marker before the sweep, and another one while the grace passes: both are rows to it.
 func TestSweepLeavesAnItemWithAttributesOfTheApplication(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	c, p := moved(t, w, "")
 	for n := range 5 {

@@ -214,7 +214,7 @@ func TestCreateSaysWhatItCouldNotFindOut(t *testing.T) {
 		"a removal":                   {"DeleteItem", "AccessDeniedException", "remove permission", "crossfade sweep will need it"},
 		"turning the stream on":       {"", "", "permission to turn the stream on", "unknown: "},
 		"records of a stream to come": {"", "", "stream", "dynamodb:GetRecords"},
-		"a short grace":               {"", "", "grace", "2.5s"},
+		"a short grace":               {"", "", "grace", "10s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

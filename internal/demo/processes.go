@@ -50,7 +50,7 @@ func StartProcess(name string, argv []string, env []string) (*Process, error) {
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // dumpWait is how long a process may take to write its stacks.
-const dumpWait = 2 * time.Second
+const dumpWait = 10 * time.Second
 
 // Kill ends the process with SIGKILL, as a crash does, and waits until it is gone. One that has ended already is no
 // error.

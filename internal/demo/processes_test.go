@@ -11,10 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// hung is how long anything may take before it counts as something that will never end.
+const hung = 5 * time.Minute
+
 // soon waits for something that other processes do.
 func soon(t *testing.T, reached func() bool) {
 	t.Helper()
-	require.Eventually(t, reached, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, reached, hung, 5*time.Millisecond)
 }
 
 func start(t *testing.T, argv ...string) *Process {
@@ -31,12 +34,12 @@ func TestProcessStops(t *testing.T) {
 	ended, err := p.Ended()
 	require.False(t, ended)
 	require.NoError(t, err)
-	require.NoError(t, p.Stop(10*time.Second))
+	require.NoError(t, p.Stop(hung))
 	ended, err = p.Ended()
 	require.True(t, ended)
 	require.NoError(t, err)
 	require.Equal(t, "sleeping\nstopped\n", p.Log())
-	require.NoError(t, p.Stop(10*time.Second), "again")
+	require.NoError(t, p.Stop(hung), "again")
 	require.NoError(t, p.Kill(), "one that has ended")
 }
 
@@ -109,7 +112,7 @@ func TestFleetKillsAndStartsAgain(t *testing.T) {
 	said, err := f.tend()
 	require.NoError(t, err)
 	require.Empty(t, said, "all three run")
-	require.NoError(t, f.stop(10*time.Second))
+	require.NoError(t, f.stop(hung))
 
 	name, err = f.kill(snapshotWorker)
 	require.NoError(t, err)

@@ -288,7 +288,7 @@ func member(t *testing.T, c *Client, given chan<- Assignment) (leave func()) {
 // next waits for an assignment of n partitions.
 func next(t *testing.T, given <-chan Assignment, n int) Assignment {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(5 * time.Minute) // of a test that hangs
 	for {
 		select {
 		case a := <-given:
