@@ -19,14 +19,37 @@ demo: ## migrate a table under a live application, on embedded parts
 unit: ## tests that need nothing but Go
 	$(GO) test ./...
 
-test: setup ## all tests, on real services too; brings what it needs
-	$(GO) vet ./...
-	CROSSFADE_SERVICES=1 $(GO) test -race -shuffle=on -timeout 15m $(PACKAGES)
-	$(GO) test -timeout 20m ./internal/lab/model
-	$(GO) test -timeout 20m ./internal/lab/sim -seeds=200
-	$(GO) test -race -timeout 20m -run 'Seeds|AllSteps' ./internal/lab/sim -seeds=10
-	CROSSFADE_REPLAY=1 $(GO) test -timeout 20m ./internal/lab/sim/replay
-	CROSSFADE_SERVICES=1 $(GO) test -shuffle=on -timeout 25m -parallel 2 -v ./internal/lab/e2e
+# The parts of `make test`. TESTFLAGS is for all of them: make test-model TESTFLAGS=-v
+PARTS := packages model sim race replay e2e
+
+test: setup ## all tests, on real services too; brings what it needs; some minutes
+	@MAKE="$(MAKE)" scripts/parts $(PARTS:%=test-%)
+
+test-packages: # each package, with the race detector; many at a time, for they wait more than they compute
+	CROSSFADE_SERVICES=1 $(GO) test $(TESTFLAGS) -race -shuffle=on -p 4 -parallel 12 -timeout 30m $(PACKAGES)
+
+test-model: # every interleaving within small scopes; each guard taken away
+	$(GO) test $(TESTFLAGS) -timeout 20m ./internal/lab/model
+
+test-sim: # simulated migrations, and every step interrupted
+	$(GO) test $(TESTFLAGS) -timeout 20m ./internal/lab/sim -seeds=60
+
+test-race: # some of them with the race detector
+	$(GO) test $(TESTFLAGS) -race -timeout 20m -run 'Seeds|AllSteps' ./internal/lab/sim -seeds=4
+
+test-replay: # one of them again, byte for byte
+	CROSSFADE_REPLAY=1 $(GO) test $(TESTFLAGS) -timeout 20m ./internal/lab/sim/replay
+
+test-e2e: # whole migrations on real services; 30 s of torture
+	CROSSFADE_SERVICES=1 $(GO) test $(TESTFLAGS) -shuffle=on -timeout 40m -parallel 4 -v ./internal/lab/e2e
+
+proof: setup ## what `make test` searches, for an hour and a half; says what it covered. Before a change of the order is called done
+	$(GO) run ./internal/lab/proof $(PROOFFLAGS)
+
+RUNS ?= 20
+LOAD ?= 0
+tally: setup ## the parts of `make test` RUNS times, beside LOAD busy loops: which tests fail by luck (ONLY="packages e2e" PACKAGES="./internal/kafka")
+	$(GO) run ./internal/lab/tally --runs=$(RUNS) --load=$(LOAD) $(TALLYFLAGS) $(or $(ONLY),$(PARTS))
 
 setup: services-fetch python kcat
 
@@ -117,6 +140,6 @@ bench-compare: ## BASE=rev: the workers of two revisions, with benchstat (COUNT=
 bench-flames: ## the flame graphs of docs/PERFORMANCE.md
 	$(GO) run ./internal/lab/bench pairs --ours --rounds=1 --rows=400000 --flames=docs/flames
 
-.PHONY: help build demo unit test setup services-fetch services services-down python kcat check cross fuzz differential bench bench-more bench-local \
+.PHONY: help build demo unit test $(PARTS:%=test-%) proof tally setup services-fetch services services-down python kcat check cross fuzz differential bench bench-more bench-local \
 	bench-compare bench-flames model sim scale replay mutants torture large
 .DEFAULT_GOAL := help
