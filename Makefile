@@ -26,7 +26,7 @@ test: setup ## all tests, on real services too; brings what it needs; some minut
 	@MAKE="$(MAKE)" scripts/parts $(PARTS:%=test-%)
 
 test-packages: # each package, with the race detector; many at a time, for they wait more than they compute
-	CROSSFADE_SERVICES=1 $(GO) test $(TESTFLAGS) -race -shuffle=on -p 4 -parallel 12 -timeout 30m $(PACKAGES)
+	CROSSFADE_SERVICES=1 $(GO) test $(TESTFLAGS) -race -shuffle=on -p 3 -parallel 6 -timeout 30m $(PACKAGES)
 
 test-model: # every interleaving within small scopes; each guard taken away
 	$(GO) test $(TESTFLAGS) -timeout 20m ./internal/lab/model

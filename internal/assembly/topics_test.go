@@ -176,9 +176,7 @@ func TestUnreadableSettingsAreSaid(t *testing.T) {
 	require.Empty(t, check.Problem)
 	require.Contains(t, check.Warning, "the settings of topic orders.live could not be read")
 	require.Contains(t, check.Warning, "needed are: cleanup.policy=delete, retention.ms=-1, retention.bytes=-1, max.message.bytes=16777216")
-	status, err := ReadStatus(t.Context(), w.config(""))
-	require.NoError(t, err)
-	require.Len(t, status.TopicProblems, 5)
+	require.Len(t, w.status(w.config("")).TopicProblems, 5)
 }
 
 // What an earlier migration of the name has left is not taken for this one's.
@@ -300,8 +298,7 @@ func TestWorkersRefuseARecreatedTopic(t *testing.T) {
 				return
 			}
 			require.Contains(t, w.check(report, "topics").Problem, says)
-			status, err := ReadStatus(t.Context(), config)
-			require.NoError(t, err)
+			status := w.status(config)
 			require.Len(t, status.TopicProblems, 1)
 			require.Contains(t, status.TopicProblems[0], says)
 		})
