@@ -15,6 +15,7 @@ import (
 type run struct {
 	part     string
 	took     time.Duration
+	cpu      time.Duration            // of all its processes: what it takes of a machine that is busy
 	packages map[string]time.Duration // how long the tests of each package took
 	failed   []string                 // tests, sorted: the innermost of those that failed within each other
 }

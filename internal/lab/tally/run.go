@@ -33,6 +33,7 @@ func (c *command) once(ctx context.Context, part, output string) (r run, err err
 	if ended := cmd.Wait(); ended != nil && len(r.failed) == 0 {
 		r.failed = append(r.failed, fmt.Sprintf("%s: no test (%v)", part, ended))
 	}
+	r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	return r, readErr
 }
 

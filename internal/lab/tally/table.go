@@ -14,6 +14,7 @@ import (
 type tally struct {
 	parts  []string // in the order in which they were first run
 	took   map[string][]time.Duration
+	cpu    map[string][]time.Duration
 	times  map[string]map[string][]time.Duration // of each package, by part
 	failed map[string]map[string]int             // in how many runs a test failed, by part
 	green  map[string]int                        // runs without a failure, by part
@@ -21,7 +22,7 @@ type tally struct {
 
 func newTally() *tally {
 	return &tally{
-		took: map[string][]time.Duration{}, times: map[string]map[string][]time.Duration{},
+		took: map[string][]time.Duration{}, cpu: map[string][]time.Duration{}, times: map[string]map[string][]time.Duration{},
 		failed: map[string]map[string]int{}, green: map[string]int{},
 	}
 }
@@ -32,6 +33,7 @@ func (t *tally) add(r run) {
 		t.times[r.part], t.failed[r.part] = map[string][]time.Duration{}, map[string]int{}
 	}
 	t.took[r.part] = append(t.took[r.part], r.took)
+	t.cpu[r.part] = append(t.cpu[r.part], r.cpu)
 	for name, took := range r.packages {
 		t.times[r.part][name] = append(t.times[r.part][name], took)
 	}
@@ -60,9 +62,9 @@ const slow = 5 * time.Second
 func (t *tally) table() string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "part\tgreen\tmin\tmedian\tmax")
+	fmt.Fprintln(w, "part\tgreen\tmin\tmedian\tmax\tprocessor time")
 	for _, part := range t.parts {
-		fmt.Fprintf(w, "%s\t%d of %d\t%s\n", part, t.green[part], len(t.took[part]), spread(t.took[part]))
+		fmt.Fprintf(w, "%s\t%d of %d\t%s\t%s\n", part, t.green[part], len(t.took[part]), spread(t.took[part]), median(t.cpu[part]).Round(time.Second))
 		times := t.times[part]
 		names := slices.DeleteFunc(slices.Collect(maps.Keys(times)), func(name string) bool {
 			return len(times) == 1 || median(times[name]) < slow
@@ -71,11 +73,11 @@ func (t *tally) table() string {
 			return cmp.Or(cmp.Compare(median(times[b]), median(times[a])), cmp.Compare(a, b))
 		})
 		for _, name := range names {
-			fmt.Fprintf(w, "  %s\t\t%s\n", name, spread(times[name]))
+			fmt.Fprintf(w, "  %s\t\t%s\t\n", name, spread(times[name]))
 		}
 	}
 	if t.failures() > 0 {
-		fmt.Fprintln(w, "\ntest\tfailed\t\t\t")
+		fmt.Fprintln(w, "\ntest\tfailed\t\t\t\t")
 	}
 	for _, part := range t.parts {
 		tests := t.failed[part]
@@ -83,7 +85,7 @@ func (t *tally) table() string {
 			return cmp.Or(cmp.Compare(tests[b], tests[a]), cmp.Compare(a, b))
 		})
 		for _, name := range names {
-			fmt.Fprintf(w, "%s\t%d of %d\t\t\t\n", name, tests[name], len(t.took[part]))
+			fmt.Fprintf(w, "%s\t%d of %d\t\t\t\t\n", name, tests[name], len(t.took[part]))
 		}
 	}
 	_ = w.Flush() // into memory

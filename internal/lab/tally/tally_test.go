@@ -84,14 +84,14 @@ func TestReadKeepsOutput(t *testing.T) {
 func TestTable(t *testing.T) {
 	all := newTally()
 	for n, took := range []time.Duration{30 * time.Second, 10 * time.Second, 20 * time.Second} {
-		r := run{part: "packages", took: took, packages: map[string]time.Duration{
+		r := run{part: "packages", took: took, cpu: 2 * took, packages: map[string]time.Duration{
 			"internal/apply": took / 2, "internal/pace": time.Second,
 		}}
 		if n == 1 {
 			r.failed = []string{"internal/apply TestA/b"}
 		}
 		all.add(r)
-		all.add(run{part: "model", took: 25 * time.Second, packages: map[string]time.Duration{"internal/lab/model": 24 * time.Second}})
+		all.add(run{part: "model", took: 25 * time.Second, cpu: 49 * time.Second, packages: map[string]time.Duration{"internal/lab/model": 24 * time.Second}})
 	}
 	require.Equal(t, 1, all.failures())
 	var lines []string
@@ -99,10 +99,10 @@ func TestTable(t *testing.T) {
 		lines = append(lines, strings.Join(strings.Fields(line), " "))
 	}
 	require.Equal(t, []string{
-		"part green min median max",
-		"packages 2 of 3 10s 20s 30s",
+		"part green min median max processor time",
+		"packages 2 of 3 10s 20s 30s 40s",
 		"internal/apply 5s 10s 15s",
-		"model 3 of 3 25s 25s 25s",
+		"model 3 of 3 25s 25s 25s 49s",
 		"",
 		"test failed",
 		"internal/apply TestA/b 1 of 3",
