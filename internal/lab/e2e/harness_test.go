@@ -22,6 +22,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/demo"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
+	ourfault "github.com/crossfadedb/crossfade/internal/fault" // fault is a kind of trouble here
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/lab/services"
 	"github.com/crossfadedb/crossfade/internal/migration"
@@ -274,9 +275,26 @@ func (w *world) stopAll() {
 
 func (w *world) status() *assembly.Status {
 	w.t.Helper()
-	s, err := assembly.ReadStatus(w.t.Context(), w.config)
-	require.NoError(w.t, err)
+	var s *assembly.Status
+	w.answered("status", func() (err error) {
+		s, err = assembly.ReadStatus(w.t.Context(), w.config)
+		return err
+	})
 	return s
+}
+
+// answered does something again that gave up because nothing answered it for long: a person would, on a machine that is busy
+// with something else.
+func (w *world) answered(what string, do func() error) {
+	w.t.Helper()
+	for began := time.Now(); ; {
+		err := do()
+		if err == nil {
+			return
+		}
+		require.True(w.t, ourfault.Of(err) == ourfault.Retry && time.Since(began) < hung, "%s: %v", what, err)
+		w.t.Logf("%s, again: %v", what, err)
+	}
 }
 
 // noneFails requires that no worker has failed.
@@ -339,9 +357,11 @@ func (w *world) sweep(o assembly.SweepOptions) {
 	w.t.Helper()
 	w.step("sweep")
 	o.Logger, o.Say = w.logger, func(text string) { w.t.Log("sweep:", text) }
-	summary, err := assembly.Sweep(w.t.Context(), w.config, o)
-	require.NoError(w.t, err)
-	w.t.Logf("sweep: %+v", summary)
+	w.answered("sweep", func() error {
+		summary, err := assembly.Sweep(w.t.Context(), w.config, o)
+		w.t.Logf("sweep: %+v", summary)
+		return err
+	})
 }
 
 // equal reads both tables whole and requires them to be the same, byte for byte.
