@@ -22,6 +22,12 @@ func newConcurrency(most int) concurrency {
 	return concurrency{most: float64(most), limit: float64(min(most, firstCalls))}
 }
 
+// setMost changes the configured number. When it rises, the calls rise with the answers.
+func (c *concurrency) setMost(most int) {
+	c.most = float64(most)
+	c.limit = min(c.limit, c.most)
+}
+
 // calls is how many calls may be under way.
 func (c *concurrency) calls() int { return int(c.limit) }
 

@@ -373,13 +373,18 @@ func (w *world) run(change ...func(*Config)) *running {
 	for _, f := range change {
 		f(&c)
 	}
+	return w.runs(New(c))
+}
+
+// runs starts this worker on every partition that there is.
+func (w *world) runs(worker *Worker) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{w: w, cancel: cancel, ended: make(chan struct{})}
 	assigned := w.assigned()
 	w.t.Cleanup(func() { _ = r.stop() })
 	go func() {
 		defer close(r.ended)
-		r.err = New(c).Run(ctx, assigned, w.commit)
+		r.err = worker.Run(ctx, assigned, w.commit)
 	}()
 	return r
 }

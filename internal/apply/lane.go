@@ -44,11 +44,11 @@ type lane struct {
 	key     string
 	waiting []*job  // by version, lowest first; of equal ones the later arrival last
 	held    bool    // by a writer, or by a timer that waits before the next attempt
-	hot     bool    // its range of keys is throttled
 	queue   *queue  // where it waits for a writer; nil when it does not
 	one     [1]*job // the memory of waiting, for as long as that is enough
 
-	backoff *backoff.ExponentialBackOff // since the last success
+	throttled bool                        // its key is in a range that is throttled
+	backoff   *backoff.ExponentialBackOff // since the last success
 }
 
 // top is the job to write next: the highest version. Those below it are superseded once it is in the table.
@@ -112,14 +112,14 @@ func (q *queue) pop() *lane {
 	return l
 }
 
-// way is lanes that wait for the same thing.
-type way struct{ live, snapshot queue }
+// queues hold the lanes that wait for the table, live changes apart from rows of the snapshot.
+type queues struct{ live, snapshot queue }
 
-func (w *way) pop(live bool) *lane {
+func (q *queues) pop(live bool) *lane {
 	if live {
-		return w.live.pop()
+		return q.live.pop()
 	}
-	return w.snapshot.pop()
+	return q.snapshot.pop()
 }
 
-func (w *way) empty() bool { return w.live.peek() == nil && w.snapshot.peek() == nil }
+func (q *queues) empty() bool { return q.live.peek() == nil && q.snapshot.peek() == nil }

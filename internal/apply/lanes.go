@@ -12,43 +12,43 @@ import (
 	"github.com/crossfadedb/crossfade/internal/pace"
 )
 
-// lanes hands out work: one lane for each key, live before snapshot, as much at once as the pace allows.
-// Safe for concurrent use. What it holds is bounded by the budget of the fetchers.
+// lanes keep the order of each key, and hand out work: one lane for each key, live before snapshot, as far as the gate
+// allows. Safe for concurrent use. What they hold is bounded by the budget of the fetchers.
 type lanes struct {
-	mu      sync.Mutex
-	work    *sync.Cond
-	byKey   map[string]*lane
-	table   way
-	hot     way   // lanes whose range of keys is throttled: they wait for a window of their own, and nobody for them
-	letters queue // for the dlq; it neither waits for the table nor keeps it waiting
+	mu    sync.Mutex
+	work  *sync.Cond
+	byKey map[string]*lane
+	gate  gate // in front of the table
 
-	pace      pace.Pace
-	window    window
-	reasons   reasons
-	atOnce    concurrency
-	active    int // calls to the table under way
-	activeHot int // of these, from the hot way
-	posting   int // letters under way
+	// Where lanes wait for a writer.
+	ready     queues // for the table
+	throttled queues // for the table, when their range of keys is throttled: nobody waits for them
+	letters   queue  // for the dlq, which neither waits for the table nor keeps it waiting
+	posting   int    // letters under way
 
-	timer *time.Timer // wakes a writer when the pace allows the next call
+	timer *time.Timer // wakes a writer when the gate opens
 	alarm time.Time   // when that is; zero when it is not set
 }
 
 // holding is a lane and the job on top of it when it was taken.
 type holding struct {
 	*lane
-	job   *job
-	hot   bool // it was in the hot way
-	began time.Time
+	job  *job
+	pass pass // of the call; none for a letter
 }
 
-// newLanes returns lanes for so many calls at once and, if it is not 0, so many units a second.
-func newLanes(most int, unitsPerSecond float64, now time.Time) *lanes {
-	ls := &lanes{
-		byKey: map[string]*lane{}, atOnce: newConcurrency(most), pace: pace.New(unitsPerSecond, 1, now), reasons: reasons{since: now},
-	}
+func newLanes(l Limits, now time.Time) *lanes {
+	ls := &lanes{byKey: map[string]*lane{}, gate: newGate(l, now)}
 	ls.work = sync.NewCond(&ls.mu)
 	return ls
+}
+
+// limit changes the limits, and lets the writers look again.
+func (ls *lanes) limit(l Limits) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.gate.limit(l)
+	ls.work.Broadcast()
 }
 
 // add takes jobs in. Those of one fetch come together, so that writers find full batches.
@@ -72,16 +72,16 @@ func (ls *lanes) add(jobs []*job) {
 // enqueue puts a lane where its top job belongs, unless it is held. A lane that waits as snapshot and gets a live
 // change moves to the live queue; its old place is skipped.
 func (ls *lanes) enqueue(l *lane) {
-	way := &ls.table
-	if l.hot {
-		way = &ls.hot
+	waiting := &ls.ready
+	if l.throttled {
+		waiting = &ls.throttled
 	}
-	want := &way.snapshot
+	want := &waiting.snapshot
 	switch top := l.top(); {
 	case top.dead != nil:
 		want = &ls.letters
 	case top.urgent():
-		want = &way.live
+		want = &waiting.live
 	}
 	if !l.held && l.queue != want {
 		want.push(l)
@@ -118,13 +118,13 @@ func (ls *lanes) next(now time.Time) []holding {
 	return ls.nextCall(now)
 }
 
-// more reports whether there is work for another writer, as far as the pace allows.
+// more reports whether there is work for another writer; whether the pace allows it, that one asks.
 func (ls *lanes) more() bool {
-	return ls.posting < maxPosting && ls.letters.peek() != nil || ls.active < ls.atOnce.calls() && !ls.idle()
+	return ls.posting < maxPosting && ls.letters.peek() != nil || !ls.gate.full() && !ls.idle()
 }
 
 // idle reports whether nothing waits for the table.
-func (ls *lanes) idle() bool { return ls.table.empty() && ls.hot.empty() }
+func (ls *lanes) idle() bool { return ls.ready.empty() && ls.throttled.empty() }
 
 func (ls *lanes) letter() []holding {
 	if ls.posting == maxPosting {
@@ -141,63 +141,67 @@ func (ls *lanes) letter() []holding {
 
 // nextCall takes what is to be written next, or sets the alarm for when that may be, if there is something.
 func (ls *lanes) nextCall(now time.Time) []holding {
-	if ls.active >= ls.atOnce.calls() || ls.idle() {
+	if ls.gate.full() || ls.idle() {
 		return nil
 	}
-	if wait := ls.pace.Wait(now); wait > 0 {
-		ls.wakeAt(now.Add(wait))
+	if open, at := ls.gate.opens(now); !open {
+		ls.wakeAt(at)
 		return nil
 	}
-	l, hot := ls.pop(now)
+	l := ls.pop(now)
 	if l == nil {
 		return nil
 	}
-	ls.active++
-	held := []holding{ls.hold(l, hot, now)}
-	for !hot && held[0].job.insertable() && len(held) < MaxInsert && ls.pace.Room() {
-		l := ls.table.snapshot.peek()
+	p := ls.gate.begin(l.throttled, now)
+	held := []holding{ls.hold(l, p)}
+	for !p.throttled && held[0].job.insertable() && len(held) < MaxInsert && ls.gate.room() {
+		l := ls.ready.snapshot.peek()
 		if l == nil || !l.top().insertable() {
 			break
 		}
-		held = append(held, ls.hold(ls.table.snapshot.pop(), false, now))
+		held = append(held, ls.hold(ls.ready.snapshot.pop(), p))
 	}
 	return held
 }
 
-// pop takes the lane whose turn it is: live before snapshot, and of either the hot ones first, as far as their window
-// allows.
-func (ls *lanes) pop(now time.Time) (l *lane, hot bool) {
-	open := !ls.hot.empty() && ls.activeHot < ls.window.calls()
-	if open && now.Before(ls.window.rest) {
-		ls.wakeAt(ls.window.rest)
-		open = false
-	}
+// pop takes the lane whose turn it is: live before snapshot, and of either those of throttled ranges first, as far as the
+// gate lets them.
+func (ls *lanes) pop(now time.Time) *lane {
+	throttled := ls.throttledMay(now)
 	for _, live := range []bool{true, false} {
-		if open {
-			l, hot = ls.hot.pop(live), true
+		if throttled {
+			if l := ls.throttled.pop(live); l != nil {
+				return l
+			}
 		}
-		if l == nil {
-			l, hot = ls.table.pop(live), false
-		}
-		if l != nil {
-			break
+		if l := ls.ready.pop(live); l != nil {
+			return l
 		}
 	}
-	if hot {
-		ls.activeHot++
-	}
-	return l, hot
+	return nil
 }
 
-func (ls *lanes) hold(l *lane, hot bool, now time.Time) holding {
-	ls.pace.Spend(pace.WriteUnits(len(l.top().record.Value)))
+// throttledMay reports whether a lane of a throttled range may be taken, or sets the alarm.
+func (ls *lanes) throttledMay(now time.Time) bool {
+	if ls.throttled.empty() {
+		return false
+	}
+	open, at := ls.gate.opensThrottled(now)
+	if !open {
+		ls.wakeAt(at)
+	}
+	return open
+}
+
+func (ls *lanes) hold(l *lane, p pass) holding {
+	ls.gate.spend(pace.WriteUnits(len(l.top().record.Value)))
 	l.held = true
-	return holding{l, l.top(), hot, now}
+	return holding{l, l.top(), p}
 }
 
-// wakeAt sets the alarm, unless it is set for an earlier time.
+// wakeAt sets the alarm, unless it is set for an earlier time. A zero time sets none: somebody wakes the writers then.
 func (ls *lanes) wakeAt(at time.Time) {
-	if !ls.alarm.IsZero() && !at.Before(ls.alarm) {
+	if at.IsZero() || !ls.alarm.IsZero() && !at.Before(ls.alarm) {
 		return
 	}
 	ls.alarm = at
@@ -219,60 +223,11 @@ func (ls *lanes) posted() {
 	ls.posting--
 }
 
-// answer is what a call told about the pace.
-type answer struct {
-	rows       int                             // none: the call was not made
-	unanswered bool                            // no answer came, or it was that the database is in trouble
-	throttled  [fault.UnnamedThrottled + 1]int // rows
-	written    float64                         // units
-	extra      float64                         // units that it cost beyond what its items' sizes said
-}
-
 // returned notes that the call of h has ended. It returns what is throttled where the answer did not name it.
 func (ls *lanes) returned(h holding, a answer) (unnamed fault.Throttle) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	ls.active--
-	if h.hot {
-		ls.activeHot--
-	}
-	if a.rows == 0 {
-		return fault.NotThrottled
-	}
-	now := time.Now()
-	table, narrow := a.throttled[fault.TableThrottled], a.throttled[fault.RangeThrottled]
-	unnamed = ls.reasons.unnamed(table, narrow)
-	if unnamed == fault.TableThrottled {
-		table += a.throttled[fault.UnnamedThrottled]
-	} else {
-		narrow += a.throttled[fault.UnnamedThrottled]
-	}
-	if a.unanswered {
-		ls.atOnce.unanswered(h.began, now)
-	} else {
-		ls.atOnce.answered(table+narrow > 0)
-	}
-	ls.reasons.note(h.hot, a.rows, narrow, now)
-	if narrow > 0 && !h.hot {
-		ls.pace.Careful()
-	}
-	if narrow > 0 && ls.reasons.wide() {
-		table += narrow
-		ls.reasons.forget()
-	}
-	ls.pace.Spend(a.extra)
-	ls.pace.Answered(h.began, a.rows, table, a.written, now)
-	if table > 0 {
-		ls.pace.Throttled(h.began, now)
-	}
-	switch {
-	case !h.hot:
-	case narrow > 0:
-		ls.window.throttled(h.began, now)
-	case a.written > 0:
-		ls.window.succeeded()
-	}
-	return unnamed
+	return ls.gate.ended(h.pass, a, time.Now())
 }
 
 // finish removes the job that was held, and hands the lane to whoever comes next. With superseding, everything
@@ -288,7 +243,7 @@ func (ls *lanes) finish(h holding, superseding bool) (superseded []*job) {
 	} else {
 		l.waiting = slices.Delete(l.waiting, i, i+1)
 	}
-	l.held, l.hot, l.backoff = false, false, nil
+	l.held, l.throttled, l.backoff = false, false, nil
 	if len(l.waiting) == 0 {
 		delete(ls.byKey, l.key)
 		return superseded
@@ -298,8 +253,8 @@ func (ls *lanes) finish(h holding, superseding bool) (superseded []*job) {
 	return superseded
 }
 
-// hotWait is so long that the next attempt tells what its range takes, and not once more that it was empty a moment ago.
-const hotWait = 100 * time.Millisecond
+// throttledWait is so long that the next attempt tells what its range takes, and not once more that it was empty a moment ago.
+const throttledWait = 100 * time.Millisecond
 
 // retry queues the lane again: at once if the table is throttled, since the pace says when; else after a while, longer
 // each time unless it is its range that is throttled. Only this key waits.
@@ -308,14 +263,14 @@ func (ls *lanes) retry(h holding, throttle fault.Throttle) (attempts int, wait t
 	defer ls.mu.Unlock()
 	l := h.lane
 	h.job.attempts++
-	l.hot = throttle == fault.RangeThrottled
+	l.throttled = throttle == fault.RangeThrottled
 	h.job.alone = h.job.alone || throttle != fault.NotThrottled
 	switch {
 	case throttle == fault.TableThrottled:
 		ls.again(l)
 		return h.job.attempts, 0
-	case l.hot:
-		wait = hotWait + rand.N(hotWait)
+	case l.throttled:
+		wait = throttledWait + rand.N(throttledWait)
 	default:
 		if l.backoff == nil {
 			l.backoff = fault.Backoff()

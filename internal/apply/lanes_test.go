@@ -35,7 +35,7 @@ func TestLaneOrder(t *testing.T) {
 // Rows that were overtaken by a change leave nothing behind, however long the snapshot is kept waiting.
 func TestOvertakenRowsLeaveNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ls := newLanes(1, 0, time.Now())
+		ls := newLanes(Limits{Calls: 1}, time.Now())
 		for n := range 10_000 {
 			name := fmt.Sprintf("k%d", n)
 			ls.add([]*job{jobOf(name, events.Version{Generation: 1})})
@@ -46,7 +46,7 @@ func TestOvertakenRowsLeaveNothing(t *testing.T) {
 			ls.returned(held[0], answer{rows: 1, written: 1})
 		}
 		require.Empty(t, ls.byKey)
-		require.Less(t, len(ls.table.snapshot.lanes), 1000)
+		require.Less(t, len(ls.ready.snapshot.lanes), 1000)
 	})
 }
 

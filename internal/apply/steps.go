@@ -109,7 +109,7 @@ func (s *Steps) again(l *lane) {
 func (s *Steps) Lanes() []Lane {
 	ls := s.run.lanes
 	var all []*lane
-	for _, q := range []*queue{&ls.letters, &ls.hot.live, &ls.table.live, &ls.hot.snapshot, &ls.table.snapshot} {
+	for _, q := range []*queue{&ls.letters, &ls.throttled.live, &ls.ready.live, &ls.throttled.snapshot, &ls.ready.snapshot} {
 		for _, l := range q.lanes {
 			if l.queue == q {
 				all = append(all, l)

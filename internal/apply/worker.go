@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,9 +37,9 @@ type Config struct {
 	// of them, as Progress.Gap says; it returns nil once that is durable. Where it is nil, either ends the whole worker.
 	Gap func(ctx context.Context, id events.TopicPartition, at Progress) error
 
-	InFlight    int           // calls to the target at once; 0 is 64
+	InFlight    int           // calls to the target at once, at the most; 0 is 64
 	MaxBytes    int64         // records in memory, in bytes, one half for each topic; 0 is 64 MiB
-	Units       float64       // write units a second for this worker; 0 is unlimited
+	Units       float64       // write units a second for this worker at first, see Limits; 0 is unlimited
 	CommitEvery time.Duration // 0 is 1 s
 
 	Logger *slog.Logger
@@ -58,7 +59,13 @@ const (
 )
 
 // Worker applies the records of the partitions it is given.
-type Worker struct{ Config }
+type Worker struct {
+	Config
+
+	mu      sync.Mutex
+	limits  Limits
+	running map[*lanes]bool // of the runs under way
+}
 
 // New returns a worker; it starts nothing.
 func New(c Config) *Worker {
@@ -66,7 +73,7 @@ func New(c Config) *Worker {
 	c.MaxBytes = cmp.Or(c.MaxBytes, defaultMaxBytes)
 	c.CommitEvery = cmp.Or(c.CommitEvery, defaultCommitEvery)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
-	return &Worker{c}
+	return &Worker{Config: c, limits: Limits{Units: c.Units}, running: map[*lanes]bool{}}
 }
 
 // Run applies the assigned partitions, each from its committed progress on, until ctx ends; then it finishes
@@ -76,8 +83,8 @@ func (w *Worker) Run(ctx context.Context, assigned map[events.TopicPartition]Pro
 	r := w.newRun(assigned)
 	defer r.behind.Close() //nolint:errcheck // it cannot fail
 	group, groupCtx := errgroup.WithContext(ctx)
-	stop := context.AfterFunc(groupCtx, r.wake)
-	defer stop()
+	defer context.AfterFunc(groupCtx, r.wake)()
+	defer w.limited(r.lanes)()
 	for _, p := range r.partitions {
 		group.Go(func() error { return r.fetch(groupCtx, p) })
 	}
@@ -123,7 +130,7 @@ type run struct {
 }
 
 func (w *Worker) newRun(assigned map[events.TopicPartition]Progress) *run {
-	r := &run{Worker: w, refusals: rate.Sometimes{Interval: refusalsEvery}, lanes: newLanes(w.InFlight, w.Units, time.Now())}
+	r := &run{Worker: w, refusals: rate.Sometimes{Interval: refusalsEvery}, lanes: newLanes(w.atMost(Limits{Units: w.Units}), time.Now())}
 	r.written.Store(time.Now().UnixNano())
 	r.behind = fault.NewDependency(w.Logger, "control log", "what this worker has read of it")
 	// Two budgets, so that a backlog of one topic cannot keep the other out.
