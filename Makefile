@@ -30,6 +30,7 @@ test-packages: # each package, with the race detector; many at a time, for they 
 
 test-model: # every interleaving within small scopes; each guard taken away
 	$(GO) test $(TESTFLAGS) -timeout 20m ./internal/lab/model
+	$(GO) test $(TESTFLAGS) -timeout 20m -run Interleaving ./internal/apply
 
 test-sim: # simulated migrations, and every step interrupted
 	$(GO) test $(TESTFLAGS) -timeout 20m ./internal/lab/sim -seeds=60
@@ -97,7 +98,7 @@ differential: services-fetch ## the embedded DynamoDB against DynamoDB Local, N 
 		-v ./internal/embedded/dynamodb/conformance
 
 model: ## every interleaving within larger scopes; some minutes and gigabytes
-	CROSSFADE_DEEP=1 $(GO) test -timeout 60m -v ./internal/lab/model
+	CROSSFADE_DEEP=1 $(GO) test -timeout 60m -v -run 'Interleaving|Guard|Search' ./internal/lab/model ./internal/apply
 
 SEEDS ?= 2000
 sim: ## simulated migrations, one a seed (SEEDS=2000), and every step interrupted

@@ -2,12 +2,14 @@
 // dead; and, for each guard that the design rests on, what goes wrong without it.
 //
 // It is an explicit-state search. What the steps decide, they ask of the parts' own code, so that a change of it is checked
-// here before it is tried anywhere else. There are four kinds of scope, each with a state of its own:
+// here before it is tried anywhere else. There are three kinds of scope, each with a state of its own:
 //
 //	Scope     one key, and every part of a migration (state.go)
-//	Lanes     two keys in one partition, and what a worker does with their records in memory (lanes.go)
 //	Facts     one shard, two captures, and the compacted topic of the facts (facts.go)
 //	Segments  one segment, two snapshot workers, its pages, its facts and the close (segments.go)
+//
+// A fourth one, two keys and what a worker does with their records in memory, is in the tests of package apply. Package
+// search looks through all of them.
 //
 // # One key
 //
@@ -37,14 +39,6 @@
 // facts of its own. The offsets that the broker keeps may be forgotten, or be set to anything, at any moment: nobody asks
 // for them. An applier's own commit is one such setting, so it may come before the fact as well as after it.
 //
-// # Lanes
-//
-// The topics hold a few records of two keys, in any order and as often as may be, and the table may refuse one of the events
-// for good. The worker is apply.Steps: fetching, lanes, superseding, the dlq and the frontiers are the program's own, in
-// every order in which calls may begin and end. It may crash at any moment, and what it had in memory may arrive later.
-// What is committed never passes a change that is not written, and the worker never stands still before everything is
-// committed.
-//
 // # Facts
 //
 // Two captures read one shard, neither knowing of the other. Their appends fail and arrive all the same; they stop, and
@@ -61,15 +55,14 @@
 //
 // # Fewer states
 //
-// What can make no difference any more is left out of a state (world.settle, laneWorld.settle), and steps that only make
+// What can make no difference any more is left out of a state (world.settle), and steps that only make
 // more possible are taken at once: a page is read whenever it may be, and a record that was written counts as done,
 // whether or not the answer came. What a crash or a lost answer leaves behind can do less than that.
 //
 // # What it does not look at
 //
 // Two keys through a whole migration: each key has an order of its own, and they meet in the partitions only. Facts
-// of several segments or shards, by name: a key is about one of them. Pages that two workers cut at different rows. A shard that splits more than once. The order of a batch that fails in part, and
-// the pace of the calls. Whether a sweep must end when a generation begins, and wait for the marking: it does both here, as
+// of several segments or shards, by name: a key is about one of them. Pages that two workers cut at different rows. A shard that splits more than once. Whether a sweep must end when a generation begins, and wait for the marking: it does both here, as
 // in the program, and within these scopes nothing goes wrong without either.
 //
 // # What is wrong

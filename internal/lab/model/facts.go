@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/lab/search"
 )
 
 // Facts is a scope of its own: the facts about one shard in the compacted topic, two captures that read that shard at the
@@ -52,11 +53,11 @@ type factAppend struct {
 }
 
 // Search looks at every interleaving within the scope, with these guards, and stops at the first thing that is wrong.
-func (c Facts) Search(g Guards) Result {
+func (c Facts) Search(g Guards) search.Result {
 	if c.Names > mostNames || c.Late > maxLate {
 		panic("model: the scope does not fit a state")
 	}
-	return search(&factWorld{Facts: c, guards: g, best: map[[maxNames]int8]int8{}}, 50_000_000)
+	return search.All(&factWorld{Facts: c, guards: g, best: map[[maxNames]int8]int8{}}, 50_000_000)
 }
 
 // factWorld is the system that is searched.
@@ -66,11 +67,11 @@ type factWorld struct {
 	best   map[[maxNames]int8]int8 // what checkpoint.Furthest said: the same questions come again and again
 }
 
-var _ system[factState] = (*factWorld)(nil)
+var _ search.System[factState, action] = (*factWorld)(nil)
 
 func (w *factWorld) has(g Guards) bool { return w.guards&g != 0 }
 
-func (w *factWorld) initial() []factState {
+func (w *factWorld) Initial() []factState {
 	created := [maxNames]int8{0, none, none, none, none, none, none}
 	return []factState{{topic: created, before: created}}
 }
@@ -83,8 +84,8 @@ func (w *factWorld) name(s *factState, i int8) int8 {
 	return 1 + i*mostNames + s.captures[i].used - 1
 }
 
-// next lists every step that may follow.
-func (w *factWorld) next(from factState, step func(action, factState)) {
+// Next lists every step that may follow.
+func (w *factWorld) Next(from factState, step func(action, factState)) {
 	do := doing(&from, func(*factState) {}, step)
 	for i := range int8(captures) {
 		switch c := &from.captures[i]; {
@@ -272,18 +273,18 @@ func (w *factWorld) superseded(s *factState, name, at int8) (erase int8) {
 	return erase
 }
 
-// broken says what a step broke.
-func (w *factWorld) broken(_ factState, _ action, to factState) string {
+// Broken says what a step broke.
+func (w *factWorld) Broken(_ factState, _ action, to factState) string {
 	if now := w.furthest(to.topic); now < to.best {
 		return fmt.Sprintf("the furthest fact was %d, and is %d (invariant 6)", to.best, now)
 	}
 	return ""
 }
 
-// quiet reports that everything is published, and said.
-func (w *factWorld) quiet(s factState) bool { return w.furthest(s.topic) == w.Changes }
+// Quiet reports that everything is published, and said.
+func (w *factWorld) Quiet(s factState) bool { return w.furthest(s.topic) == w.Changes }
 
-func (w *factWorld) describe(s factState) string {
+func (w *factWorld) Describe(s factState) string {
 	var facts []string
 	for name, at := range s.topic {
 		if at != none {

@@ -73,14 +73,6 @@ const (
 	MarkIfGone
 	// MarkLowest: that marker has the lowest version of its generation.
 	MarkLowest
-	// WriteHighest: of the changes of a key that wait for a writer, the highest is written.
-	WriteHighest
-	// SupersedeWhenWritten: those below it count as done only when it is written.
-	SupersedeWhenWritten
-	// SnapshotYields: a row of the snapshot that waits with a change of its key is not written in its place.
-	SnapshotYields
-	// DeadSupersedesNothing: when the one that is written is refused for good, those below it are written after it.
-	DeadSupersedesNothing
 	// WriterInKey: the key of a fact names its writer, for compaction keeps the last entry of a key.
 	WriterInKey
 	// OnlyForward: a writer writes no shorter fact than it has under its name.
@@ -124,7 +116,6 @@ var guardNames = []string{
 	"SweepEndsAfter", "SweepLiveApplied", "SweepGrace", "SweepExact", "TakeNotice", "ReplayBoth", "ReplayAfterSweep",
 	"RerunInVersion", "AskAgain", "StopAtGap", "RestartFirst", "DropOldGeneration", "WaitForControl", "MarkVanished",
 	"MarkAfterGrace", "MarkAfterApplied", "MarkIfGone", "MarkLowest",
-	"WriteHighest", "SupersedeWhenWritten", "SnapshotYields", "DeadSupersedesNothing",
 	"WriterInKey", "OnlyForward", "RenewOnError", "RenewOnBegin", "ClearCovered", "ClearSilent", "ClearAfterReading",
 	"ClearWhenDone", "FactAfterAck", "ContiguousPages", "DoneAfterLast", "ResumeFromFacts", "CloseEndsAfterFacts",
 	"ResumeFromFact", "SweepReadsFacts", "EpochOfReplay",

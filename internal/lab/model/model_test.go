@@ -6,13 +6,17 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/crossfadedb/crossfade/internal/lab/search"
 )
 
 // deep asks for the larger scopes: minutes and some gigabytes.
 var deep = os.Getenv("CROSSFADE_DEEP") == "1"
 
 // searched is a scope of any kind.
-type searched interface{ Search(holding Guards) Result }
+type searched interface {
+	Search(holding Guards) search.Result
+}
 
 // Everything within these scopes holds.
 var (
@@ -33,8 +37,6 @@ var (
 		"force":      Scope{Changes: 2, Live: 1, Snapshot: 1, Force: true, Sweep: true},
 		"third":      Scope{Changes: 1, Live: 1, Snapshot: 3, Gap: true, Third: true},
 		"foreign":    Scope{Changes: 2, Live: 2, Snapshot: 1, Sweep: true, Foreign: true},
-		"lanes":      Lanes{Live: 3, Snapshot: 1},
-		"batches":    Lanes{Live: 1, Snapshot: 2},
 		"facts":      Facts{Changes: 2, Names: 2, Late: 1},
 		"segments":   Segments{Pages: 4, InFlight: 3, Names: 1},
 		"pages late": Segments{Pages: 2, InFlight: 2, Names: 2, Late: 1},
@@ -56,8 +58,6 @@ var (
 		"third sweep": Scope{Changes: 2, Live: 1, Snapshot: 1, Gap: true, Third: true, Sweep: true},
 		"third force": Scope{Changes: 2, Live: 1, Snapshot: 1, Force: true, Third: true},
 		"foreign":     Scope{Changes: 2, Live: 3, Snapshot: 1, Sweep: true, Replay: true, Foreign: true},
-		"lanes":       Lanes{Live: 3, Snapshot: 2},
-		"batches":     Lanes{Live: 2, Snapshot: 2},
 		"facts":       Facts{Changes: 3, Names: 2, Late: 2},
 		"names":       Facts{Changes: 1, Names: 3, Late: 1},
 		"segments":    Segments{Pages: 3, InFlight: 3, Names: 2, Late: 1},
@@ -105,7 +105,6 @@ var (
 	buried = Scope{Changes: 1, Live: 1, Snapshot: 1, Gap: true, Dead: true}
 	moved  = Scope{Changes: 2, Live: 2, Snapshot: 1, Sweep: true, Foreign: true}
 	forgot = Scope{Changes: 2, Live: 2, Snapshot: 1, Sweep: true, Forgets: true}
-	pair   = Lanes{Live: 2, Snapshot: 1}
 	facts  = Facts{Changes: 2, Names: 2, Late: 1}
 	pages  = Segments{Pages: 2, InFlight: 2, Names: 2, Late: 1}
 )
@@ -150,11 +149,6 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 		{MarkAfterApplied | MarkIfGone, copied},
 		{MarkLowest, gap},
 		{AskAgain, swept},
-		{CommitContiguous, pair},
-		{WriteHighest, pair},
-		{SupersedeWhenWritten, pair},
-		{SnapshotYields, pair},
-		{DeadSupersedesNothing, pair},
 		{WriterInKey, Facts{Changes: 1, Names: 1}},
 		{OnlyForward, facts},
 		{RenewOnError, facts},

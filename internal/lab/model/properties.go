@@ -2,14 +2,14 @@ package model
 
 import "github.com/crossfadedb/crossfade/internal/checkpoint"
 
-// broken says what a step broke.
-func (w *world) broken(from state, _ action, to state) string {
+// Broken says what a step broke.
+func (w *world) Broken(from state, _ action, to state) string {
 	if to.item != from.item && to.item.kind != absent {
 		if text := w.written(&from, &to); text != "" {
 			return text
 		}
 	}
-	if w.quiet(to) {
+	if w.Quiet(to) {
 		return w.differs(&to)
 	}
 	return ""
@@ -27,8 +27,8 @@ func (w *world) written(from, to *state) string {
 	return ""
 }
 
-// quiet reports that everything there is has been published and applied, and whoever could do more has crashed.
-func (w *world) quiet(s state) bool {
+// Quiet reports that everything there is has been published and applied, and whoever could do more has crashed.
+func (w *world) Quiet(s state) bool {
 	if s.entries == 0 || w.state(&s, s.entries).Phase() != checkpoint.Streaming || s.committed != [topics]int8{s.snaps, s.lives} || s.from != s.committed {
 		return false
 	}

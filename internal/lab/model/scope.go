@@ -1,5 +1,7 @@
 package model
 
+import "github.com/crossfadedb/crossfade/internal/lab/search"
+
 // Scope bounds what a search looks at: how much of everything there may be. What is 0 is not there at all.
 type Scope struct {
 	Changes  int8 // of the application, at most
@@ -20,7 +22,7 @@ type Scope struct {
 
 // Search looks at every interleaving within the scope, or up to its bound, with these guards, and stops at the first
 // thing that is wrong.
-func (c Scope) Search(g Guards) Result {
+func (c Scope) Search(g Guards) search.Result {
 	if c.Changes > maxChanges || c.Live > maxLive || c.Snapshot > maxSnap {
 		panic("model: the scope does not fit a state")
 	}
@@ -28,7 +30,7 @@ func (c Scope) Search(g Guards) Result {
 	if most == 0 {
 		most = 50_000_000
 	}
-	return search(&world{Scope: c, decisions: newDecisions(g, c.Split)}, most)
+	return search.All(&world{Scope: c, decisions: newDecisions(g, c.Split)}, most)
 }
 
 // world is the system that is searched.
@@ -37,9 +39,9 @@ type world struct {
 	*decisions
 }
 
-var _ system[state] = (*world)(nil)
+var _ search.System[state, action] = (*world)(nil)
 
-func (w *world) initial() []state {
+func (w *world) Initial() []state {
 	var all []state
 	for _, first := range []bool{true, false} {
 		s := state{first: first, begin: none, shards: [2]shard{{said: fact{at: none}}, {said: fact{at: none}}}}
@@ -54,4 +56,4 @@ func (w *world) initial() []state {
 	return all
 }
 
-func (w *world) describe(s state) string { return s.String() }
+func (w *world) Describe(s state) string { return s.String() }

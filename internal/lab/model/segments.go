@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/lab/search"
 )
 
 // Segments is a scope of its own: one segment of the old table, two snapshot workers that read it at the same time, neither
@@ -56,12 +57,12 @@ type closer struct {
 }
 
 // Search looks at every interleaving within the scope, with these guards, and stops at the first thing that is wrong.
-func (c Segments) Search(g Guards) Result {
+func (c Segments) Search(g Guards) search.Result {
 	if c.Names > mostNames || c.Late > maxLate || c.Pages > maxPages {
 		panic("model: the scope does not fit a state")
 	}
 	w := &segmentWorld{Segments: c, guards: g, best: map[[maxNames]int8]int8{}, passed: map[pagesQuestion]int8{}, erased: map[erasedQuestion]int8{}}
-	return search(w, 50_000_000)
+	return search.All(w, 50_000_000)
 }
 
 // segmentWorld is the system that is searched. It remembers what the parts' own code said.
@@ -86,11 +87,11 @@ type erasedQuestion struct {
 	name, at int8
 }
 
-var _ system[segmentState] = (*segmentWorld)(nil)
+var _ search.System[segmentState, action] = (*segmentWorld)(nil)
 
 func (w *segmentWorld) has(g Guards) bool { return w.guards&g != 0 }
 
-func (w *segmentWorld) initial() []segmentState {
+func (w *segmentWorld) Initial() []segmentState {
 	nothing := [maxNames]int8{none, none, none, none, none, none, none}
 	return []segmentState{{topic: nothing, before: nothing}}
 }
@@ -108,8 +109,8 @@ func (w *segmentWorld) name(s *segmentState, i int8) int8 {
 	return 1 + i*mostNames + s.copiers[i].used - 1
 }
 
-// next lists every step that may follow. With the close all is decided.
-func (w *segmentWorld) next(from segmentState, step func(action, segmentState)) {
+// Next lists every step that may follow. With the close all is decided.
+func (w *segmentWorld) Next(from segmentState, step func(action, segmentState)) {
 	if from.closer.closed {
 		return
 	}
@@ -393,8 +394,8 @@ func (w *segmentWorld) erasable(q erasedQuestion) (erase int8) {
 	return erase
 }
 
-// broken says what a step broke.
-func (w *segmentWorld) broken(_ segmentState, _ action, to segmentState) string {
+// Broken says what a step broke.
+func (w *segmentWorld) Broken(_ segmentState, _ action, to segmentState) string {
 	all := uint8(1)<<w.Pages - 1
 	for name, pages := range to.topic {
 		if says := uint8(1)<<max(pages, 0) - 1; says&^to.durable != 0 {
@@ -410,10 +411,10 @@ func (w *segmentWorld) broken(_ segmentState, _ action, to segmentState) string 
 	return ""
 }
 
-// quiet reports that the snapshot is closed.
-func (w *segmentWorld) quiet(s segmentState) bool { return s.closer.closed }
+// Quiet reports that the snapshot is closed.
+func (w *segmentWorld) Quiet(s segmentState) bool { return s.closer.closed }
 
-func (w *segmentWorld) describe(s segmentState) string {
+func (w *segmentWorld) Describe(s segmentState) string {
 	var facts []string
 	for name, pages := range s.topic {
 		if pages != none {

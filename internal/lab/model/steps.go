@@ -1,6 +1,10 @@
 package model
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/crossfadedb/crossfade/internal/lab/search"
+)
 
 func itoa(n int8) string { return strconv.Itoa(int(n)) }
 
@@ -9,19 +13,12 @@ type doer[S comparable] func(v verb, object int8, change func(*S))
 
 // doing returns a doer that hands each state that differs to step, once it is settled.
 func doing[S comparable](from *S, settle func(*S), step func(action, S)) doer[S] {
-	var to S // one for all steps: each is passed on by value
-	return func(v verb, object int8, change func(*S)) {
-		to = *from
-		change(&to)
-		settle(&to)
-		if to != *from {
-			step(action{v, object}, to)
-		}
-	}
+	do := search.Changing(from, settle, step)
+	return func(v verb, object int8, change func(*S)) { do(action{v, object}, change) }
 }
 
-// next lists every step that may follow. Each part lists its own.
-func (w *world) next(from state, step func(action, state)) {
+// Next lists every step that may follow. Each part lists its own.
+func (w *world) Next(from state, step func(action, state)) {
 	do := doing(&from, w.settle, step)
 	w.application(&from, do)
 	w.create(&from, do)

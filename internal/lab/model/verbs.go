@@ -2,6 +2,12 @@ package model
 
 import "strings"
 
+// action names a step.
+type action struct {
+	verb   verb
+	object int8
+}
+
 // verb is what a step does.
 type verb uint8
 
@@ -41,15 +47,6 @@ const (
 	searchLooks
 	searchMarks
 	searchRecords
-	workerReadsRow
-	workerReadsChange
-	writerTakes
-	callEnds
-	callEndsInPart
-	callFails
-	workerCommits
-	workerCrashes
-	lateArrives
 	captureBegins
 	captureStops
 	captureLooks
@@ -98,11 +95,6 @@ var verbs = [...]string{
 	applierBuries:         "a snapshot record goes to the dlq, offset",
 	searchReads:           "the search reads the new table, of generation", searchLooks: "the search looks the row up at the source, of generation",
 	searchMarks: "the search writes a marker, of generation", searchRecords: "the search is recorded as done, of generation",
-	workerReadsRow: "the worker reads snapshot offset", workerReadsChange: "the worker reads live offset",
-	writerTakes: "a writer takes the next call", callEnds: "a call ends, number", callFails: "a call fails and is tried again, number",
-	callEndsInPart: "a call ends, and one of its rows is tried again, number",
-	workerCommits:  "the worker commits topic", workerCrashes: "the worker crashes, and another one begins",
-	lateArrives:   "a write of a worker before arrives,",
 	captureBegins: "capture * begins an assignment", captureStops: "capture * stops",
 	capturePublishesNext: "a capture publishes change", captureWrites: "a capture writes its fact,",
 	captureLooks:      "capture * looks for what it may erase",
@@ -125,8 +117,6 @@ var verbs = [...]string{
 func (a action) String() string {
 	text := verbs[a.verb]
 	switch {
-	case a.verb == lateArrives:
-		text += " " + laneRecord{a.object % 2, a.object / 2}.String()
 	case a.verb == pageArrives:
 		text += " " + itoa(a.object+1)
 	case a.verb == copierReads || a.verb == copierHears:

@@ -1,4 +1,4 @@
-package model
+package apply_test
 
 import (
 	"context"
@@ -116,9 +116,10 @@ func (w watch) Fresh() error            { return nil }
 var (
 	laneKeys   = [...]events.Key{`{"k":{"S":"a"}}`, `{"k":{"S":"b"}}`}
 	laneTopics = [topics]events.TopicPartition{snapshotTopic: {Topic: "snapshot"}, liveTopic: {Topic: "live"}}
+	laneSchema = events.KeySchema{{Name: "k", Type: "S"}}
 	laneConfig = apply.Config{
 		Rules:  apply.Rules{From: apply.FromStream, SnapshotTopic: "snapshot", LiveTopic: "live", LivePartitions: 1},
-		Schema: keySchema, Watch: watch{checkpoint.State{Created: &checkpoint.Created{Generation: 1}}}, InFlight: 2,
+		Schema: laneSchema, Watch: watch{checkpoint.State{Created: &checkpoint.Created{Generation: 1}}}, InFlight: 2,
 	}
 )
 
@@ -132,7 +133,7 @@ func laneWalk(ops []laneOp) *laneMemory {
 	steps := apply.New(laneConfig).Steps(start)
 	for _, op := range ops[1:] {
 		if err := mem.walk(steps, op); err != nil {
-			panic(fmt.Sprintf("model: %+v: %v", op, err))
+			panic(fmt.Sprintf("%+v: %v", op, err))
 		}
 	}
 	for t, id := range laneTopics {
@@ -163,7 +164,7 @@ func (mem *laneMemory) walk(steps *apply.Steps, op laneOp) error {
 		return steps.Answer(int(op.call), results)
 	case laneBegin:
 	}
-	panic("model: a worker begins once")
+	panic("a worker begins once")
 }
 
 var laneResults = [...]apply.Result{
@@ -175,7 +176,7 @@ var laneResults = [...]apply.Result{
 // encode is the record as the topic holds it.
 func (r laneRecord) encode(at place) events.Record {
 	key := laneKeys[r.key]
-	record := events.Encode(events.Event{Key: key, Op: events.Write, Version: version(r.write().rec, 0), Item: events.Item{Raw: []byte(key)}})
+	record := events.Encode(events.Event{Key: key, Op: events.Write, Version: r.version(), Item: events.Item{Raw: []byte(key)}})
 	record.TopicPartition, record.Offset = laneTopics[at.topic], int64(at.offset)
 	return record
 }
@@ -184,7 +185,7 @@ func laneRows(rows []apply.Row) []laneRow {
 	all := make([]laneRow, 0, len(rows))
 	for _, r := range rows {
 		record := laneRecord{key: int8(slices.Index(laneKeys[:], r.Event.Key))}
-		for record.n <= maxLane && version(record.write().rec, 0) != r.Event.Version {
+		for record.n <= maxLane && record.version() != r.Event.Version {
 			record.n++
 		}
 		all = append(all, laneRow{place{int8(slices.Index(laneTopics[:], r.Partition)), int8(r.Offset)}, record, r.Dead})

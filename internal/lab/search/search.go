@@ -1,4 +1,7 @@
-package model
+// Package search visits every state that a system can be in, and shows a shortest way to the first thing that is wrong.
+// It knows nothing of migrations: internal/lab/model brings the systems of a whole migration, and the tests of
+// internal/apply that of a worker's lanes.
+package search
 
 import (
 	"fmt"
@@ -7,22 +10,32 @@ import (
 	"strings"
 )
 
-// system is a machine whose states are compared and hashed; states must be values without pointers.
-type system[S comparable] interface {
-	// initial lists the states in which it may begin.
-	initial() []S
-	// next calls step for each state that can follow, always in the same order.
-	next(from S, step func(name action, to S))
-	// broken says what is wrong about the step, or about the state that it leads to; empty when nothing is.
-	broken(from S, name action, to S) string
-	// describe shows a state in a line.
-	describe(S) string
+// System is a machine whose states are compared and hashed; states must be values without pointers. An A names a step,
+// without the cost of a text: most of them are never shown.
+type System[S comparable, A fmt.Stringer] interface {
+	// Initial lists the states in which it may begin.
+	Initial() []S
+	// Next calls step for each state that can follow, always in the same order.
+	Next(from S, step func(name A, to S))
+	// Broken says what is wrong about the step, or about the state that it leads to; empty when nothing is.
+	Broken(from S, name A, to S) string
+	// Quiet reports that nothing is left to do; such states are counted.
+	Quiet(S) bool
+	// Describe shows a state in a line.
+	Describe(S) string
 }
 
-// action names a step, without the cost of a text: most of them are never shown.
-type action struct {
-	verb   verb
-	object int8
+// Changing returns a function that hands to step what a change makes of from, once it is settled, if it differs.
+func Changing[S comparable, A fmt.Stringer](from *S, settle func(*S), step func(A, S)) func(A, func(*S)) {
+	var to S // one for all steps: each is passed on by value
+	return func(name A, change func(*S)) {
+		to = *from
+		change(&to)
+		settle(&to)
+		if to != *from {
+			step(name, to)
+		}
+	}
 }
 
 // Finding is the shortest way to something that must not happen.
@@ -38,7 +51,7 @@ type Result struct {
 	States int      // that differ
 	Steps  int      // that were tried
 	Depth  int      // of the state that is furthest from the beginning
-	Quiet  int      // states in which everything has been applied
+	Quiet  int      // states in which nothing is left to do
 	Whole  bool     // there is no further state; false when the bound ended the search
 	Found  *Finding // nil when nothing is wrong
 }
@@ -49,15 +62,15 @@ type origin struct {
 	step   int32 // which of the parent's steps; -1 for an initial state, whose number is then in parent
 }
 
-// search visits the states breadth first, up to most of them, and stops at the first thing that is wrong: the way to
+// All visits the states breadth first, up to most of them, and stops at the first thing that is wrong: the way to
 // it is a shortest one. States are kept as hashes of 64 bits: of ten million, two are taken for one with a
 // probability of 3 in a million.
-func search[S comparable](sys system[S], most int) Result {
+func All[S comparable, A fmt.Stringer](sys System[S, A], most int) Result {
 	seed := maphash.MakeSeed()
 	known := map[uint64]origin{}
 	var result Result
 	var frontier []S
-	for i, s := range sys.initial() {
+	for i, s := range sys.Initial() {
 		known[maphash.Comparable(seed, s)] = origin{uint64(i), -1}
 		frontier = append(frontier, s)
 	}
@@ -66,14 +79,14 @@ func search[S comparable](sys system[S], most int) Result {
 		var following []S
 		for _, from := range frontier {
 			n, hash := int32(0), maphash.Comparable(seed, from)
-			sys.next(from, func(name action, to S) {
+			sys.Next(from, func(name A, to S) {
 				step := n
 				n++
 				result.Steps++
 				if result.Found != nil {
 					return
 				}
-				if what := sys.broken(from, name, to); what != "" {
+				if what := sys.Broken(from, name, to); what != "" {
 					result.Found = &Finding{What: what, Trace: retrace(sys, seed, known, hash, step)}
 					return
 				}
@@ -87,7 +100,7 @@ func search[S comparable](sys system[S], most int) Result {
 				}
 				known[reached] = origin{hash, step}
 				following = append(following, to)
-				if q, ok := any(sys).(interface{ quiet(S) bool }); ok && q.quiet(to) {
+				if sys.Quiet(to) {
 					result.Quiet++
 				}
 			})
@@ -106,21 +119,21 @@ func search[S comparable](sys system[S], most int) Result {
 }
 
 // retrace shows the way to the state with this hash and the step from it.
-func retrace[S comparable](sys system[S], seed maphash.Seed, known map[uint64]origin, hash uint64, last int32) []string {
+func retrace[S comparable, A fmt.Stringer](sys System[S, A], seed maphash.Seed, known map[uint64]origin, hash uint64, last int32) []string {
 	steps := []int32{last}
 	o := known[hash]
 	for ; o.step >= 0; o = known[o.parent] {
 		steps = append(steps, o.step)
 	}
-	s := sys.initial()[o.parent]
-	trace := []string{"at first: " + sys.describe(s)}
+	s := sys.Initial()[o.parent]
+	trace := []string{"at first: " + sys.Describe(s)}
 	for i, wanted := range slices.Backward(steps) {
 		n := int32(0)
 		var following S
-		sys.next(s, func(name action, to S) {
+		sys.Next(s, func(name A, to S) {
 			if n == wanted {
 				following = to
-				trace = append(trace, fmt.Sprintf("%2d. %-58s %s", len(steps)-i, name, sys.describe(to)))
+				trace = append(trace, fmt.Sprintf("%2d. %-58s %s", len(steps)-i, name, sys.Describe(to)))
 			}
 			n++
 		})

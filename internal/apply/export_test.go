@@ -11,8 +11,8 @@ import (
 )
 
 // Steps is a run of a Worker taken apart: each method is what one of its goroutines does between two requests, by the
-// same code. It has no goroutine and no timer, so that package model can go through every order of them. It belongs to
-// one goroutine, and what it is asked for must exist.
+// same code. It has no goroutine and no timer, so that a search can go through every order of them. It belongs to one
+// goroutine, and what it is asked for must exist.
 type Steps struct {
 	run     *run
 	decoder *events.Decoder
