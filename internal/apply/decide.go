@@ -31,27 +31,24 @@ type Rules struct {
 	Reserved       []string // attribute names of ours that no item may use
 }
 
-// Drop says why a record is left out. It is counted, and lost to nothing: it must not be applied.
-type Drop = events.Reason
-
-// Decide turns a fetched record into the event to write. It returns a reason to drop it instead, or an error: of
-// type *events.Invalid if it can never be applied, of class Retry if the state is too old to tell.
-func (r Rules) Decide(d *events.Decoder, record events.Record, state checkpoint.State) (events.Event, Drop, error) {
-	if drop := r.pastClose(record, state); drop != "" && !ahead(record, state) {
-		return events.Event{}, drop, nil
+// Decide turns a fetched record into the event to write. Instead it returns an Outcome if the record must be dropped, or
+// an error: of type *events.Invalid if it can never be applied, of class Retry if the state is too old to tell.
+func (r Rules) Decide(d *events.Decoder, record events.Record, state checkpoint.State) (events.Event, Outcome, error) {
+	if dropped := r.pastClose(record, state); dropped != 0 && !ahead(record, state) {
+		return events.Event{}, dropped, nil
 	}
 	e, err := d.Record(record)
 	if err != nil {
-		return events.Event{}, "", err
+		return events.Event{}, 0, err
 	}
 	if err := r.version(&e, record, state); err != nil {
-		return events.Event{}, "", err
+		return events.Event{}, 0, err
 	}
 	switch current := state.Generation(); {
 	case e.Version.Generation < current:
-		return events.Event{}, events.OldGeneration, nil
+		return events.Event{}, OldGen, nil
 	case e.Version.Generation > current:
-		return events.Event{}, "", &fault.Error{
+		return events.Event{}, 0, &fault.Error{
 			Class: fault.Retry, Reason: "state-behind",
 			What: fmt.Sprintf("record %s@%d is of generation %d, and the control log as read so far knows %d",
 				record.TopicPartition, record.Offset, e.Version.Generation, current),
@@ -60,28 +57,29 @@ func (r Rules) Decide(d *events.Decoder, record events.Record, state checkpoint.
 	e.Version.Rerun = r.Rerun
 	for _, name := range r.Reserved {
 		if e.Item.Attribute(name) != nil {
-			return events.Event{}, "", &events.Invalid{
+			return events.Event{}, 0, &events.Invalid{
 				Reason: events.Reserved,
 				Detail: fmt.Sprintf("the item has an attribute %q, a name that Crossfade uses; choose another under attributes: in the configuration", name),
 			}
 		}
 	}
-	return e, "", nil
+	return e, 0, nil
 }
 
-// Overtaken is asked when a record is written: the close or a new generation may have come since it was decoded.
-func (r Rules) Overtaken(e events.Event, record events.Record, state checkpoint.State) Drop {
+// Overtaken is asked when a record is written: the close or a new generation may have come since it was decoded. It
+// returns an Outcome if the record must be dropped.
+func (r Rules) Overtaken(e events.Event, record events.Record, state checkpoint.State) Outcome {
 	if e.Version.Generation < state.Generation() {
-		return events.OldGeneration // the new generation covers all of it
+		return OldGen
 	}
 	return r.pastClose(record, state)
 }
 
-func (r Rules) pastClose(record events.Record, state checkpoint.State) Drop {
+func (r Rules) pastClose(record events.Record, state checkpoint.State) Outcome {
 	if record.Topic == r.SnapshotTopic && state.PastClose(record.Partition, record.Offset) {
-		return events.PastClose // a zombie's
+		return PastClose
 	}
-	return ""
+	return 0
 }
 
 // ahead reports whether a record says that it is of a later generation than the one that is known here. The snapshot of a

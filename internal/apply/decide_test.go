@@ -21,7 +21,7 @@ func in(id events.TopicPartition, offset int64, r events.Record) events.Record {
 	return r
 }
 
-func decide(rules Rules, r events.Record) (events.Event, Drop, error) {
+func decide(rules Rules, r events.Record) (events.Event, Outcome, error) {
 	state := checkpoint.State{Created: &checkpoint.Created{Generation: 1}}
 	return rules.Decide(events.NewDecoder(schema), r, state)
 }
@@ -58,8 +58,8 @@ func TestDecideRefuses(t *testing.T) {
 		{"a change with a snapshot version", liveAt(0), read("a", "v"), events.Undecodable},
 		{"a reserved attribute, escaped", snapshotAt(0), reserved, events.Reserved},
 	} {
-		_, drop, err := decide(rules, in(c.at, 0, c.r))
-		require.Empty(t, drop, c.name)
+		_, dropped, err := decide(rules, in(c.at, 0, c.r))
+		require.Zero(t, dropped, c.name)
 		requireReason(t, err, c.want)
 	}
 	_, _, err := decide(rules, in(events.TopicPartition{Topic: "other"}, 0, plain))
@@ -142,17 +142,17 @@ func TestDecideClose(t *testing.T) {
 		at     events.TopicPartition
 		offset int64
 		r      events.Record
-		want   Drop
+		want   Outcome
 	}{
-		{snapshotAt(0), 9, read("a", "v"), ""},
-		{snapshotAt(0), 10, read("a", "v"), events.PastClose},
-		{snapshotAt(0), 11, events.Record{Key: []byte("garbage")}, events.PastClose},
-		{snapshotAt(1), 0, read("a", "v"), events.PastClose}, // a partition that had no record at the close
-		{liveAt(0), 99, change("a", 1, "v"), ""},
+		{snapshotAt(0), 9, read("a", "v"), 0},
+		{snapshotAt(0), 10, read("a", "v"), PastClose},
+		{snapshotAt(0), 11, events.Record{Key: []byte("garbage")}, PastClose},
+		{snapshotAt(1), 0, read("a", "v"), PastClose}, // a partition that had no record at the close
+		{liveAt(0), 99, change("a", 1, "v"), 0},
 	} {
-		_, drop, err := rules.Decide(d, in(c.at, c.offset, c.r), state)
+		_, dropped, err := rules.Decide(d, in(c.at, c.offset, c.r), state)
 		require.NoError(t, err)
-		require.Equal(t, c.want, drop, "%s@%d", c.at, c.offset)
+		require.Equal(t, c.want, dropped, "%s@%d", c.at, c.offset)
 	}
 }
 
@@ -160,13 +160,13 @@ func TestDecideGenerations(t *testing.T) {
 	rules := newWorld(t).rules
 	d := events.NewDecoder(schema)
 	state := checkpoint.State{Created: &checkpoint.Created{Generation: 2}}
-	_, drop, err := rules.Decide(d, in(liveAt(0), 0, change("a", 1, "v")), state)
+	_, dropped, err := rules.Decide(d, in(liveAt(0), 0, change("a", 1, "v")), state)
 	require.NoError(t, err)
-	require.Equal(t, events.OldGeneration, drop)
+	require.Equal(t, OldGen, dropped)
 
 	newer := versioned(change("a", 1, "v"), events.Version{Generation: 3, Class: events.Live, Position: events.PositionAt(0)})
-	_, drop, err = rules.Decide(d, in(liveAt(0), 0, newer), state)
-	require.Empty(t, drop)
+	_, dropped, err = rules.Decide(d, in(liveAt(0), 0, newer), state)
+	require.Zero(t, dropped)
 	require.Equal(t, fault.Retry, fault.Of(err))
 }
 
@@ -177,8 +177,8 @@ func TestSnapshotOfTheNextGenerationIsNotPastTheClose(t *testing.T) {
 	d := events.NewDecoder(schema)
 	state := checkpoint.State{Created: &checkpoint.Created{Generation: 1}, Closed: closedAt(10)}
 	next := events.Encode(events.Event{Key: keyOf("a"), Op: events.Write, Version: events.Version{Generation: 2}, Item: item("a", "v")})
-	_, drop, err := rules.Decide(d, in(snapshotAt(0), 10, next), state)
-	require.Empty(t, drop)
+	_, dropped, err := rules.Decide(d, in(snapshotAt(0), 10, next), state)
+	require.Zero(t, dropped)
 	require.Equal(t, fault.Retry, fault.Of(err))
 }
 
@@ -288,8 +288,8 @@ func TestApplicationsEventsAreOfTheCurrentGeneration(t *testing.T) {
 	home := liveAt(events.PartitionOf([]byte(keyOf("a")), rules.LivePartitions))
 	record := in(home, 42, events.Record{Key: []byte(keyOf("a")), Value: item("a", "v").Raw})
 	state := checkpoint.State{Created: &checkpoint.Created{Generation: 7}}
-	e, drop, err := rules.Decide(events.NewDecoder(schema), record, state)
+	e, dropped, err := rules.Decide(events.NewDecoder(schema), record, state)
 	require.NoError(t, err)
-	require.Empty(t, drop)
+	require.Zero(t, dropped)
 	require.Equal(t, events.Version{Generation: 7, Class: events.Live, Position: events.PositionAt(42)}, e.Version)
 }

@@ -350,7 +350,7 @@ func (w *world) requireSettled(r events.Record) {
 		return
 	}
 	e, drop, err := w.rules.Decide(events.NewDecoder(schema), r, w.state)
-	if drop != "" {
+	if drop != 0 {
 		return
 	}
 	assert.NoError(w.t, err, "committed %s, which is not in the dlq", place(r))

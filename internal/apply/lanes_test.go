@@ -56,23 +56,3 @@ func TestUnreadableKeysDoNotShareALane(t *testing.T) {
 	c := &job{record: in(liveAt(1), 1, events.Record{})}
 	require.Len(t, map[string]bool{a.laneKey(): true, b.laneKey(): true, c.laneKey(): true}, 3)
 }
-
-func TestCounts(t *testing.T) {
-	var c Counts
-	for f := fateApplied; f <= fateOldGen; f++ {
-		count(&c, f)
-	}
-	require.Equal(t, Counts{Applied: 1, Stale: 1, Duplicate: 1, AppOwned: 1, Present: 1, Superseded: 1, Dead: 1, PastClose: 1, OldGen: 1}, c)
-	require.Equal(t, int64(9), c.Total())
-	require.Equal(t, Counts{Applied: 2, Stale: 2, Duplicate: 2, AppOwned: 2, Present: 2, Superseded: 2, Dead: 2, PastClose: 2, OldGen: 2}, c.Add(c))
-	count(&c, fateNone)
-	require.Equal(t, int64(9), c.Total())
-}
-
-func TestOutcomeNames(t *testing.T) {
-	for o, name := range map[Outcome]string{
-		0: "none", Applied: "applied", Stale: "stale", Duplicate: "duplicate", AppOwned: "app-owned", Present: "present", 99: "none",
-	} {
-		require.Equal(t, name, o.String())
-	}
-}

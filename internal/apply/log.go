@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
 )
 
@@ -37,10 +36,6 @@ type Progress struct {
 	Gap  string
 	Lost bool
 }
-
-// Counts says what became of the records of a partition since its first one. Redelivered records are counted as often as
-// they are applied; those that a crash left uncommitted are counted once.
-type Counts = checkpoint.Counts
 
 // ErrGap says that a partition has lost records that were to be applied, or were applied already.
 var ErrGap = errors.New("the partition has lost records")

@@ -11,51 +11,6 @@ import (
 // maxPending bounds the records of one partition that are behind a record that does not get done.
 const maxPending = 20_000
 
-// fate is what became of a record.
-type fate uint8
-
-const (
-	fateNone fate = iota // no record: a hole in the log
-	fateApplied
-	fateStale
-	fateDuplicate
-	fateAppOwned
-	fatePresent
-	fateSuperseded
-	fateDead
-	fatePastClose
-	fateOldGen
-)
-
-func (o Outcome) fate() fate {
-	return [...]fate{Applied: fateApplied, Stale: fateStale, Duplicate: fateDuplicate, AppOwned: fateAppOwned, Present: fatePresent}[o]
-}
-
-// count adds one record of this fate.
-func count(c *Counts, f fate) {
-	switch f {
-	case fateNone:
-	case fateApplied:
-		c.Applied++
-	case fateStale:
-		c.Stale++
-	case fateDuplicate:
-		c.Duplicate++
-	case fateAppOwned:
-		c.AppOwned++
-	case fatePresent:
-		c.Present++
-	case fateSuperseded:
-		c.Superseded++
-	case fateDead:
-		c.Dead++
-	case fatePastClose:
-		c.PastClose++
-	case fateOldGen:
-		c.OldGen++
-	}
-}
-
 // ticket is a record under way. Whoever holds it hands it to done exactly once. It outlives the record: until those before
 // it are done, too.
 type ticket struct {
@@ -63,10 +18,10 @@ type ticket struct {
 	step      checkpoint.Step[*ticket]
 	next      int64 // the offset after it
 	bytes     int64
-	fate      fate // once that is known
+	outcome   Outcome // once that is known
 }
 
-func (t *ticket) done(f fate) { t.partition.done(t, f) }
+func (t *ticket) done(o Outcome) { t.partition.done(t, o) }
 
 // partition is one assigned partition: what of it is done.
 type partition struct {
@@ -87,10 +42,10 @@ func newPartition(id events.TopicPartition, start Progress, b *budget) *partitio
 		p.halted = errors.New(start.Gap)
 	}
 	p.room = sync.NewCond(&p.mu)
-	// A fate counts when the frontier passes it, so that counts and offset are of one moment.
+	// An outcome counts when the frontier passes it, so that counts and offset are of one moment.
 	p.frontier.Passed = func(t *ticket) {
 		p.progress.Offset = t.next
-		count(&p.progress.Counts, t.fate)
+		t.outcome.count(&p.progress.Counts)
 	}
 	return p
 }
@@ -108,14 +63,14 @@ func (p *partition) begin(offset, bytes int64) *ticket {
 // transaction markers left.
 func (p *partition) skipTo(next int64) {
 	t := p.begin(next-1, 0)
-	p.done(t, fateNone)
+	p.done(t, 0)
 }
 
-func (p *partition) done(t *ticket, f fate) {
+func (p *partition) done(t *ticket, o Outcome) {
 	p.budget.adjust(-t.bytes)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t.fate = f
+	t.outcome = o
 	if p.frontier.Done(&t.step) {
 		p.room.Broadcast()
 	}

@@ -6,29 +6,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/events"
 )
 
-// Outcome is what a conditional write answered. All of them are success: the table now holds this event
-// or something that must not give way to it.
-type Outcome uint8
-
-// The outcomes. The zero Outcome is none.
-const (
-	Applied   Outcome = iota + 1 // the table changed
-	Stale                        // the stored version is newer
-	Duplicate                    // the stored version is equal: a redelivery
-	AppOwned                     // the stored item has no version: the application wrote it itself
-	Present                      // an item is there, and the database did not say which of the three above it is
-)
-
-var outcomeNames = [...]string{Applied: "applied", Stale: "stale", Duplicate: "duplicate", AppOwned: "app-owned", Present: "present"}
-
-func (o Outcome) String() string {
-	if int(o) < len(outcomeNames) && o != 0 {
-		return outcomeNames[o]
-	}
-	return "none"
-}
-
-// Result is the answer to one write: an Outcome, or an error classified by package fault.
+// Result is the answer to one write: an Outcome from Applied to Present, or an error classified by package fault.
 type Result struct {
 	Outcome Outcome
 	Units   float64 // write units consumed, as the database said or as the size of the item says

@@ -228,7 +228,7 @@ func (r *run) dispatch(ctx context.Context, p *partition, decoder *events.Decode
 	for _, record := range batch.Records {
 		t := p.begin(record.Offset, int64(record.Memory()))
 		from = record.Offset + 1
-		event, drop, err := r.decide(ctx, decoder, record)
+		event, dropped, err := r.decide(ctx, decoder, record)
 		j := &job{event: event, record: record, ticket: t}
 		switch invalid, isInvalid := errors.AsType[*events.Invalid](err); {
 		case isInvalid:
@@ -238,8 +238,8 @@ func (r *run) dispatch(ctx context.Context, p *partition, decoder *events.Decode
 			return nil //nolint:nilerr // stopped: the record stays pending, so nothing from it on is committed
 		case err != nil:
 			return fmt.Errorf("record %s@%d: %w", p.id, record.Offset, err)
-		case drop != "":
-			t.done(dropFate(drop))
+		case dropped != 0:
+			t.done(dropped)
 		default:
 			jobs = append(jobs, j)
 		}
@@ -252,27 +252,20 @@ func (r *run) dispatch(ctx context.Context, p *partition, decoder *events.Decode
 }
 
 // decide asks the rules, again and again while the control log is behind the record.
-func (r *run) decide(ctx context.Context, d *events.Decoder, record events.Record) (e events.Event, drop Drop, err error) {
-	e, drop, err = r.Rules.Decide(d, record, r.Watch.State())
+func (r *run) decide(ctx context.Context, d *events.Decoder, record events.Record) (e events.Event, dropped Outcome, err error) {
+	e, dropped, err = r.Rules.Decide(d, record, r.Watch.State())
 	if err == nil || fault.Of(err) != fault.Retry {
-		return e, drop, err
+		return e, dropped, err
 	}
 	what := "decide about a record of " + record.String()
 	err = fault.Do(ctx, func(err error, _ time.Duration) { r.behind.Failed(what, err) }, func(context.Context) error {
-		e, drop, err = r.Rules.Decide(d, record, r.Watch.State())
+		e, dropped, err = r.Rules.Decide(d, record, r.Watch.State())
 		return err
 	})
 	if err == nil {
 		r.behind.Worked(what)
 	}
-	return e, drop, err
-}
-
-func dropFate(d Drop) fate {
-	if d == events.OldGeneration {
-		return fateOldGen
-	}
-	return fatePastClose
+	return e, dropped, err
 }
 
 // commitAll commits at each tick until ctx ends.

@@ -77,9 +77,9 @@ func (r *run) dropOvertaken(held []holding) []holding {
 	state := r.Watch.State()
 	kept := held[:0]
 	for _, h := range held {
-		if drop := r.Rules.Overtaken(h.job.event, h.job.record, state); drop != "" {
+		if dropped := r.Rules.Overtaken(h.job.event, h.job.record, state); dropped != 0 {
 			r.lanes.finish(h, false)
-			h.job.ticket.done(dropFate(drop))
+			h.job.ticket.done(dropped)
 		} else {
 			kept = append(kept, h)
 		}
@@ -178,20 +178,19 @@ func (r *run) unburied(h holding, why error) error {
 func (r *run) succeed(h holding, o Outcome) {
 	if h.job.dead != nil {
 		r.lanes.finish(h, false)
-		h.job.ticket.done(fateDead)
+		h.job.ticket.done(Dead)
 		return
 	}
 	r.written.Store(time.Now().UnixNano())
-	f := o.fate()
 	if o == Duplicate && h.job.attempts > 0 {
-		f = fateApplied // the stored version is ours: the lost answer of an attempt before was "applied"
+		o = Applied // the stored version is ours: the lost answer of an attempt before was "applied"
 	}
 	// Whatever the outcome, the table holds this version, a higher one, or an item that is not ours to change:
 	// all versions below are settled by it.
 	for _, lower := range r.lanes.finish(h, true) {
-		lower.ticket.done(fateSuperseded)
+		lower.ticket.done(Superseded)
 	}
-	h.job.ticket.done(f)
+	h.job.ticket.done(o)
 }
 
 func invalidOf(err error) *events.Invalid {

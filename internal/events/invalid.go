@@ -7,14 +7,12 @@ type Reason string
 
 // The reasons for which a record goes to the dlq.
 const (
-	Undecodable   Reason = "undecodable"        // not the JSON, headers or version that it should be
-	KeyMismatch   Reason = "key-mismatch"       // the key does not fit the key schema, or the item's key is another
-	Reserved      Reason = "reserved-attribute" // the item uses the name of an attribute of ours
-	Misplaced     Reason = "misplaced"          // in a partition or of a form that gives it no order
-	TooLarge      Reason = "too-large"          // over the target's item size
-	Refused       Reason = "refused"            // the target says that the item itself is not valid
-	PastClose     Reason = "past-close"         // never in the dlq: dropped and counted
-	OldGeneration Reason = "old-generation"     // never in the dlq: dropped and counted
+	Undecodable Reason = "undecodable"        // not the JSON, headers or version that it should be
+	KeyMismatch Reason = "key-mismatch"       // the key does not fit the key schema, or the item's key is another
+	Reserved    Reason = "reserved-attribute" // the item uses the name of an attribute of ours
+	Misplaced   Reason = "misplaced"          // in a partition or of a form that gives it no order
+	TooLarge    Reason = "too-large"          // over the target's item size
+	Refused     Reason = "refused"            // the target says that the item itself is not valid
 )
 
 // Invalid is a record that cannot be applied, whatever is tried.

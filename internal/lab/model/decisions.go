@@ -167,11 +167,11 @@ func (d *decisions) ask(q question, state checkpoint.State) decision {
 	}
 	rules := d.rules
 	rules.Rerun = uint16(q.rerun)
-	_, drop, err := rules.Decide(d.decoder, r, state)
+	_, dropped, err := rules.Decide(d.decoder, r, state)
 	switch {
-	case drop == "" && err == nil:
+	case dropped == 0 && err == nil:
 		return decision{item: item{kind: stand, rec: q.rec, rerun: q.rerun}}
-	case drop != "":
+	case dropped != 0:
 		return decision{}
 	case fault.Of(err) == fault.Retry:
 		return decision{wait: true}

@@ -96,7 +96,7 @@ var units = []unit{
 	{
 		mutant{
 			name: "applied.unburied-is-done", file: "internal/apply/writer.go",
-			from: "	t.partition.halt(why)", to: "	t.done(fateDead)",
+			from: "	t.partition.halt(why)", to: "	t.done(Dead)",
 		}, "internal/apply", "TestARecordThatTheDLQRefusesStopsItsPartitionOnly",
 	},
 	{
