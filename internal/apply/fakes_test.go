@@ -122,7 +122,7 @@ func newWorld(t testing.TB) *world {
 // config is that of a worker in this world.
 func (w *world) config() Config {
 	return Config{
-		Log: w, Target: w, DeadLetter: w.deadLetter, Rules: w.rules, Schema: schema, Watch: (*watched)(w),
+		Fetcher: w, Target: w, DeadLetter: w.deadLetter, Rules: w.rules, Schema: schema, Watch: (*watched)(w),
 		InFlight: 8, CommitEvery: 100 * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	}

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,9 +23,9 @@ type Watch interface {
 	Fresh() error
 }
 
-// Config is what a Worker works with. Log, Target, DeadLetter, Rules, Schema and Watch are required.
+// Config is what a Worker works with. Fetcher, Target, DeadLetter, Rules, Schema and Watch are required.
 type Config struct {
-	Log        Log
+	Fetcher    Fetcher
 	Target     Target
 	DeadLetter DeadLetter
 	Rules      Rules
@@ -54,8 +52,6 @@ const (
 	minFetchBytes      = 32 << 10
 	// refusalsEvery is the time between lines about writes that are refused.
 	refusalsEvery = 30 * time.Second
-	// finalCommit bounds the commit after the work has stopped: the group waits for it.
-	finalCommit = 5 * time.Second
 )
 
 // Worker applies the records of the partitions it is given.
@@ -103,20 +99,6 @@ func (w *Worker) Run(ctx context.Context, assigned map[events.TopicPartition]Pro
 	return err
 }
 
-// lastCommit makes durable what the writes under way achieved after the last tick. It returns what ended the work,
-// or else what the commit says, if that is more than that it may be tried again: then it only costs work.
-func (r *run) lastCommit(ctx context.Context, commit Commit, ended error) error {
-	ctx, cancel := context.WithTimeout(ctx, finalCommit)
-	defer cancel()
-	err := fault.Do(ctx, nil, func(ctx context.Context) error { return r.commit(ctx, commit) })
-	if err == nil || ended == nil && (errors.Is(err, ErrFenced) || fault.Of(err) != fault.Retry) {
-		return cmp.Or(ended, err)
-	}
-	// Joined, the class of this error could hide the class of the one that matters.
-	r.Logger.Warn("the last commit failed; what it would have covered will be applied again", "error", err)
-	return ended
-}
-
 // run is one assignment.
 type run struct {
 	*Worker
@@ -154,158 +136,4 @@ func (r *run) wake() {
 	for _, p := range r.partitions {
 		p.wake()
 	}
-}
-
-// fetch reads one partition, decides about each record, and puts the jobs into the lanes.
-func (r *run) fetch(ctx context.Context, p *partition) error {
-	decoder := events.NewDecoder(r.Schema)
-	next := p.progress.Offset
-	for {
-		if why := p.waitRoom(func() bool { return ctx.Err() != nil }); why != nil {
-			return r.stopped(ctx, p, why)
-		}
-		if p.budget.reserve(ctx, r.fetchBytes) != nil {
-			return nil //nolint:nilerr // stopped: nothing was fetched
-		}
-		batch, err := r.fetchOnce(ctx, p, next)
-		if err != nil {
-			p.budget.adjust(-r.fetchBytes)
-			switch {
-			case ctx.Err() != nil:
-				return nil //nolint:nilerr // stopped: nothing was fetched
-			case errors.Is(err, ErrGap):
-				return r.stopped(ctx, p, err)
-			}
-			return err
-		}
-		size := int64(0)
-		for _, record := range batch.Records {
-			size += int64(record.Memory())
-		}
-		p.budget.adjust(size - r.fetchBytes)
-		if err := r.dispatch(ctx, p, decoder, next, batch); err != nil {
-			return err
-		}
-		next = batch.Next
-	}
-}
-
-func (r *run) fetchOnce(ctx context.Context, p *partition, offset int64) (Batch, error) {
-	return fault.Get(ctx, fault.Retrying(r.Logger, "fetch "+p.id.String()), func(ctx context.Context) (Batch, error) {
-		return r.Log.Fetch(ctx, p.id, offset, int(r.fetchBytes))
-	})
-}
-
-// sayEvery is how often a partition that has stopped says so.
-const sayEvery = time.Minute
-
-// stopped leaves a partition where it is, until this worker ends, and lets the others go on. Invariants 4 and 9: nothing is
-// skipped, for its frontier stays.
-func (r *run) stopped(ctx context.Context, p *partition, why error) error {
-	if r.Gap == nil {
-		return why
-	}
-	p.halt(why)
-	if err := r.Gap(ctx, p.id, p.at()); err != nil && ctx.Err() == nil {
-		return err
-	}
-	tick := time.NewTicker(sayEvery)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		r.Logger.Error("this partition has stopped, and nothing of it is skipped; the others go on", "partition", p.id.String(), "error", why)
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-		}
-	}
-	return nil
-}
-
-// dispatch begins every record of the batch fetched at offset from, in order, and ends it in exactly one of
-// three ways: dropped and counted here, or by the lanes in the table or in the dlq.
-func (r *run) dispatch(ctx context.Context, p *partition, decoder *events.Decoder, from int64, batch Batch) error {
-	jobs := make([]*job, 0, len(batch.Records))
-	for _, record := range batch.Records {
-		t := p.begin(record.Offset, int64(record.Memory()))
-		from = record.Offset + 1
-		event, dropped, err := r.decide(ctx, decoder, record)
-		j := &job{event: event, record: record, ticket: t}
-		switch invalid, isInvalid := errors.AsType[*events.Invalid](err); {
-		case isInvalid:
-			j.dead = invalid
-			jobs = append(jobs, j)
-		case err != nil && ctx.Err() != nil:
-			return nil //nolint:nilerr // stopped: the record stays pending, so nothing from it on is committed
-		case err != nil:
-			return fmt.Errorf("record %s@%d: %w", p.id, record.Offset, err)
-		case dropped != 0:
-			t.done(dropped)
-		default:
-			jobs = append(jobs, j)
-		}
-	}
-	if batch.Next > from {
-		p.skipTo(batch.Next)
-	}
-	r.lanes.add(jobs)
-	return nil
-}
-
-// decide asks the rules, again and again while the control log is behind the record.
-func (r *run) decide(ctx context.Context, d *events.Decoder, record events.Record) (e events.Event, dropped Outcome, err error) {
-	e, dropped, err = r.Rules.Decide(d, record, r.Watch.State())
-	if err == nil || fault.Of(err) != fault.Retry {
-		return e, dropped, err
-	}
-	what := "decide about a record of " + record.String()
-	err = fault.Do(ctx, func(err error, _ time.Duration) { r.behind.Failed(what, err) }, func(context.Context) error {
-		e, dropped, err = r.Rules.Decide(d, record, r.Watch.State())
-		return err
-	})
-	if err == nil {
-		r.behind.Worked(what)
-	}
-	return e, dropped, err
-}
-
-// commitAll commits at each tick until ctx ends.
-func (r *run) commitAll(ctx context.Context, commit Commit) error {
-	tick := time.NewTicker(r.CommitEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		err := r.commit(ctx, commit)
-		switch {
-		case err == nil, ctx.Err() != nil:
-		case fault.Of(err) == fault.Retry && !errors.Is(err, ErrFenced):
-			fault.Retrying(r.Logger, "commit")(err, r.CommitEvery)
-		default:
-			return err
-		}
-	}
-}
-
-// commit makes durable what is done and not yet committed.
-func (r *run) commit(ctx context.Context, commit Commit) error {
-	progress := map[events.TopicPartition]Progress{}
-	byID := map[events.TopicPartition]*partition{}
-	for _, p := range r.partitions {
-		if at, ok := p.uncommitted(); ok {
-			progress[p.id], byID[p.id] = at, p
-		}
-	}
-	if len(progress) == 0 {
-		return nil
-	}
-	if err := commit(ctx, maps.Clone(progress)); err != nil {
-		return err
-	}
-	for id, at := range progress {
-		byID[id].didCommit(at.Offset)
-	}
-	return nil
 }

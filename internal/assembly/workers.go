@@ -177,7 +177,7 @@ func (w *worker) apply(ctx context.Context) error {
 		w.Logger.Info("applying partitions", "snapshot", len(a.Partitions[w.Topics.Snapshot]), "live", len(a.Partitions[w.Topics.Live]), "of", total)
 		units := w.Config.Apply.MaxWriteUnits * float64(len(start)) / float64(total)
 		worker := apply.New(apply.Config{
-			Log: w.Kafka, Target: w.target(), DeadLetter: w.Kafka.DeadLetter(w.Topics.DLQ), Rules: w.rules(), Schema: created.KeySchema,
+			Fetcher: w.Kafka, Target: w.target(), DeadLetter: w.Kafka.DeadLetter(w.Topics.DLQ), Rules: w.rules(), Schema: created.KeySchema,
 			Watch: w.watch, Gap: appliers.gap,
 			InFlight: w.Config.Apply.InFlight, MaxBytes: w.Config.Apply.MaxMemory, Units: units, Logger: w.Logger,
 		})

@@ -14,9 +14,9 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
-var _ apply.Log = (*Client)(nil)
+var _ apply.Fetcher = (*Client)(nil)
 
-// Fetch implements apply.Log. Records of a transaction are returned once it has been committed, and never if it was
+// Fetch implements apply.Fetcher. Records of a transaction are returned once it has been committed, and never if it was
 // aborted.
 func (c *Client) Fetch(ctx context.Context, from events.TopicPartition, offset int64, maxBytes int) (apply.Batch, error) {
 	batch, _, err := c.fetch(ctx, from, offset, maxBytes, kafkago.ReadCommitted)

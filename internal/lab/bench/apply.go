@@ -103,7 +103,7 @@ func (p *parts) apply(ctx context.Context, m *migration, topic string, t *dynamo
 
 func (p *parts) applier(m *migration, target apply.Target, inFlight int) *apply.Worker {
 	return apply.New(apply.Config{
-		Log: p.kafka, Target: target, Schema: schema, Watch: m.watch,
+		Fetcher: p.kafka, Target: target, Schema: schema, Watch: m.watch,
 		DeadLetter: func(_ context.Context, _ events.Record, why *events.Invalid) error {
 			return fmt.Errorf("a record cannot be applied: %w", why)
 		},

@@ -35,7 +35,7 @@ func start(t *testing.T, workers, partitions int, to apply.Target, topics map[st
 			}
 		}
 		worker := apply.New(apply.Config{
-			Log: log, Target: to, Rules: rules, Schema: events.KeySchema{{Name: "pk", Type: "S"}}, Watch: created{},
+			Fetcher: log, Target: to, Rules: rules, Schema: events.KeySchema{{Name: "pk", Type: "S"}}, Watch: created{},
 			DeadLetter: func(_ context.Context, r events.Record, why *events.Invalid) error {
 				assert.Fail(t, "a dead letter", "%s: %v", r.TopicPartition, why)
 				return nil

@@ -35,7 +35,7 @@ var units = []unit{
 	},
 	{
 		mutant{
-			name: "apply.stale-writes", file: "internal/apply/writer.go",
+			name: "apply.stale-writes", file: "internal/apply/write.go",
 			from: "		if err := r.Watch.Fresh(); err != nil {\n			return err\n		}\n", to: "",
 		}, "internal/apply", "TestStaleControlStops",
 	},
@@ -89,19 +89,19 @@ var units = []unit{
 	},
 	{
 		mutant{
-			name: "applied.gap-stops-all", file: "internal/apply/worker.go",
+			name: "applied.gap-stops-all", file: "internal/apply/fetch.go",
 			from: "			case errors.Is(err, ErrGap):", to: "			case errors.Is(err, ErrGap) && r.Gap == nil:",
 		}, "internal/apply", "TestAGapStopsItsPartitionOnly",
 	},
 	{
 		mutant{
-			name: "applied.unburied-is-done", file: "internal/apply/writer.go",
+			name: "applied.unburied-is-done", file: "internal/apply/settle.go",
 			from: "	t.partition.halt(why)", to: "	t.done(Dead)",
 		}, "internal/apply", "TestARecordThatTheDLQRefusesStopsItsPartitionOnly",
 	},
 	{
 		mutant{
-			name: "applied.unburied-keeps-room", file: "internal/apply/writer.go",
+			name: "applied.unburied-keeps-room", file: "internal/apply/settle.go",
 			from: "	t.partition.budget.adjust(-t.bytes)", to: "	t.partition.budget.adjust(0)",
 		}, "internal/apply", "TestRefusedRecordsKeepNoRoomFromOthers",
 	},
