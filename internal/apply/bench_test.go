@@ -9,7 +9,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/events"
 )
 
-// BenchmarkDispatch is the way of one row of 450 bytes from the fetched record to the writer's hands and back, without
+// BenchmarkDispatch is the path of one row of 450 bytes from the fetched record to the writer's hands and back, without
 // a table.
 func BenchmarkDispatch(b *testing.B) {
 	const batchOf = 500
