@@ -30,7 +30,7 @@ test-packages: # each package, with the race detector; many at a time, for they 
 
 test-model: # every interleaving within small scopes; each guard taken away
 	$(GO) test $(TESTFLAGS) -timeout 20m ./internal/lab/model
-	$(GO) test $(TESTFLAGS) -timeout 20m -run Interleaving ./internal/apply
+	$(GO) test $(TESTFLAGS) -timeout 20m -run 'Interleaving|Guard' ./internal/apply
 
 test-sim: # simulated migrations, and every step interrupted
 	$(GO) test $(TESTFLAGS) -timeout 20m ./internal/lab/sim -seeds=60

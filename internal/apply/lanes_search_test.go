@@ -19,9 +19,7 @@ func TestEveryInterleavingOfLanes(t *testing.T) {
 	if os.Getenv("CROSSFADE_DEEP") == "1" { // minutes and some gigabytes
 		scopes = map[string]lanes{"lanes": {live: 3, snapshot: 2}, "batches": {live: 2, snapshot: 2}}
 	}
-	if raced {
-		t.Skip("it is run without the race detector")
-	}
+	unraced(t)
 	for name, c := range scopes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -38,6 +36,7 @@ func TestEveryInterleavingOfLanes(t *testing.T) {
 
 // Each guard that is taken away is missed, and the shortest way to that is shown.
 func TestEveryGuardOfLanesIsNeeded(t *testing.T) {
+	unraced(t)
 	for g := guards(1); g < endOfGuards; g <<= 1 {
 		t.Run(g.String(), func(t *testing.T) {
 			t.Parallel()
@@ -45,6 +44,12 @@ func TestEveryGuardOfLanesIsNeeded(t *testing.T) {
 			require.NotNil(t, r.Found, "%d states, and nothing is wrong without it", r.States)
 			t.Logf("%d states\n%s", r.States, r.Found)
 		})
+	}
+}
+
+func unraced(t *testing.T) {
+	if raced {
+		t.Skip("it is run without the race detector")
 	}
 }
 
