@@ -6,8 +6,8 @@ import (
 	"io"
 	"text/tabwriter"
 
-	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/cli"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 type createCommand struct {
@@ -25,7 +25,7 @@ func (c *createCommand) Run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	report, err := assembly.Create(ctx, config, assembly.CreateOptions{
+	report, err := operate.Create(ctx, config, operate.CreateOptions{
 		EnableStream: c.EnableStream, DryRun: c.DryRun, KeepExisting: c.KeepExisting, TakeOver: c.TakeOver,
 		Logger: c.Logger(streams.Stderr),
 	})
@@ -52,7 +52,7 @@ func (c *createCommand) Run(ctx context.Context, streams cli.Streams) error {
 }
 
 // printChecks shows to a person what was looked at.
-func printChecks(w io.Writer, checks []assembly.Check) error {
+func printChecks(w io.Writer, checks []operate.Check) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, check := range checks {
 		mark, text := "ok", check.Found

@@ -4,15 +4,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crossfadedb/crossfade/internal/operate"
 	"github.com/stretchr/testify/require"
-
-	"github.com/crossfadedb/crossfade/internal/assembly"
 )
 
 // What is unknown is shown as neither well nor refused.
 func TestPrintChecksShowsWarnings(t *testing.T) {
 	var out strings.Builder
-	require.NoError(t, printChecks(&out, []assembly.Check{
+	require.NoError(t, printChecks(&out, []operate.Check{
 		{What: "keys", Found: "the same"},
 		{What: "stream", Found: "off", Warning: "unknown: records"},
 		{What: "expiry", Warning: "unknown: expiry"},

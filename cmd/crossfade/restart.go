@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/cli"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 type restartCommand struct {
@@ -22,7 +22,7 @@ func (c *restartCommand) Run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	report, err := assembly.Restart(ctx, config, assembly.RestartOptions{
+	report, err := operate.Restart(ctx, config, operate.RestartOptions{
 		EnableStream: c.EnableStream, Force: c.Force, DryRun: c.DryRun, Logger: c.Logger(streams.Stderr),
 	})
 	if report != nil {

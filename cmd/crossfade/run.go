@@ -7,6 +7,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/cli"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 type runCommand struct {
@@ -23,9 +24,9 @@ func (c *runCommand) Run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	return cli.Watched(streams, c.Logging, func(logger *slog.Logger, show *assembly.Show) error {
-		return assembly.Run(ctx, config, assembly.RunOptions{
-			Create: assembly.CreateOptions{EnableStream: c.EnableStream, KeepExisting: c.KeepExisting, TakeOver: c.TakeOver, Logger: logger},
+	return cli.Watched(streams, c.Logging, func(logger *slog.Logger, show *operate.Show) error {
+		return operate.Run(ctx, config, operate.RunOptions{
+			Create: operate.CreateOptions{EnableStream: c.EnableStream, KeepExisting: c.KeepExisting, TakeOver: c.TakeOver, Logger: logger},
 			Show:   show, Logger: logger,
 		})
 	})
@@ -44,10 +45,10 @@ func (c *replayCommand) Run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	err = assembly.Replay(ctx, config, assembly.ReplayOptions{
+	err = operate.Replay(ctx, config, operate.ReplayOptions{
 		NewTableUnused: c.NewTableUnused, DeletesMarked: c.DeletesMarked, Logger: c.Logger(streams.Stderr),
 	})
-	if unsaid, ok := errors.AsType[*assembly.UnsaidError](err); ok {
+	if unsaid, ok := errors.AsType[*operate.UnsaidError](err); ok {
 		return &cli.UsageError{Message: unsaid.Error()}
 	}
 	return err

@@ -14,9 +14,9 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/cli"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 type statusCommand struct {
@@ -40,7 +40,7 @@ func (c *statusCommand) Run(ctx context.Context, streams cli.Streams) error {
 		return err
 	}
 	logger := cli.Logging{LogFormat: "text", LogLevel: "info"}.Logger(streams.Stderr) // what it waits for
-	return assembly.WatchStatus(ctx, config, logger, c.Every, func(s *assembly.Status) (again bool, err error) {
+	return operate.WatchStatus(ctx, config, logger, c.Every, func(s *operate.Status) (again bool, err error) {
 		if !c.Watch && s.Unread != nil {
 			return false, &fault.Error{Class: fault.Fatal, Reason: "unread", What: "the migration could not be read: " + s.Unread.Error}
 		}
@@ -71,19 +71,19 @@ func (c *statusCommand) check(ctx context.Context, streams cli.Streams) error {
 const unknown = 3
 
 // exitStatus is what monitors take for well, a warning, and critical.
-func exitStatus(l assembly.Level) int {
+func exitStatus(l operate.Level) int {
 	switch l {
-	case assembly.Well:
+	case operate.Well:
 		return cli.Done
-	case assembly.Look:
+	case operate.Look:
 		return 1
-	case assembly.Act:
+	case operate.Act:
 		return 2
 	}
 	return unknown
 }
 
-func (c *statusCommand) checked(ctx context.Context) (*assembly.Status, error) {
+func (c *statusCommand) checked(ctx context.Context) (*operate.Status, error) {
 	if c.Watch {
 		return nil, &cli.UsageError{Message: "--check looks once: it does not go with --watch"}
 	}
@@ -91,13 +91,13 @@ func (c *statusCommand) checked(ctx context.Context) (*assembly.Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	return assembly.ReadStatus(ctx, config)
+	return operate.ReadStatus(ctx, config)
 }
 
 // clearScreen is for terminals; a file or a pipe gets one status after the other.
 const clearScreen = "\x1b[H\x1b[2J"
 
-func (c *statusCommand) show(w io.Writer, s *assembly.Status) error {
+func (c *statusCommand) show(w io.Writer, s *operate.Status) error {
 	if c.JSON {
 		return json.NewEncoder(w).Encode(s)
 	}
@@ -116,7 +116,7 @@ func (c *statusCommand) show(w io.Writer, s *assembly.Status) error {
 }
 
 // printStatus shows a status to a person.
-func printStatus(w io.Writer, s *assembly.Status) error {
+func printStatus(w io.Writer, s *operate.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	if u := s.Unread; u != nil {
@@ -153,7 +153,7 @@ func printStatus(w io.Writer, s *assembly.Status) error {
 	return err
 }
 
-func captureLines(line func(name, format string, args ...any), c *assembly.Capture) {
+func captureLines(line func(name, format string, args ...any), c *operate.Capture) {
 	behind, forgets := "unknown: "+c.Unknown, "unknown: "+c.Unknown
 	if c.BehindSeconds != nil {
 		behind = fmt.Sprintf("%.1f s", *c.BehindSeconds)
@@ -172,7 +172,7 @@ func captureLines(line func(name, format string, args ...any), c *assembly.Captu
 	}
 }
 
-func groupLines(line func(name, format string, args ...any), s *assembly.Status, group string) {
+func groupLines(line func(name, format string, args ...any), s *operate.Status, group string) {
 	without := ""
 	if n := len(s.Unowned[group]); n > 0 {
 		without = fmt.Sprintf(", and %d partitions with work that nobody holds", n)
@@ -188,12 +188,12 @@ func groupLines(line func(name, format string, args ...any), s *assembly.Status,
 }
 
 // verdict is a headline, and a line for each reason with what to do.
-func verdict(v assembly.Verdict) string {
+func verdict(v operate.Verdict) string {
 	if len(v.Reasons) == 0 {
 		return "well: nothing here needs you\n"
 	}
 	var text strings.Builder
-	words := map[assembly.Level]string{assembly.Look: "look at it", assembly.Act: "act now"}
+	words := map[operate.Level]string{operate.Look: "look at it", operate.Act: "act now"}
 	more := ""
 	if n := len(v.Reasons) - 1; n > 0 {
 		more = fmt.Sprintf(" (and %d more)", n)
@@ -206,7 +206,7 @@ func verdict(v assembly.Verdict) string {
 }
 
 // generation tells of a generation that a restart began.
-func generation(s *assembly.Status) string {
+func generation(s *operate.Status) string {
 	if s.Generation <= 1 {
 		return ""
 	}
@@ -214,7 +214,7 @@ func generation(s *assembly.Status) string {
 }
 
 // marking says what has become of the rows that vanished before the restart.
-func marking(m *assembly.Marking) string {
+func marking(m *operate.Marking) string {
 	switch {
 	case m.Done && m.Kept > 0:
 		return fmt.Sprintf("%d rows that vanished before the restart are marked; %d are as they were before it and still at the source: see the dlq", m.Marked, m.Kept)
@@ -228,7 +228,7 @@ func marking(m *assembly.Marking) string {
 	return "a snapshot worker searches for rows that vanished before the restart, once it has been there for the grace"
 }
 
-func expiry(e assembly.Expiry) string {
+func expiry(e operate.Expiry) string {
 	switch {
 	case e.Unknown != "":
 		return "unknown: " + e.Unknown

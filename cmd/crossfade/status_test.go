@@ -24,6 +24,7 @@ import (
 	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/migration"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 // services is a broker, and a database with the empty tables old, new and other.
@@ -117,9 +118,9 @@ func TestStatusCheckExitStatus(t *testing.T) {
 	status, out, err = crossfade("status", "-f", file, "--check", "--json")
 	require.Equal(t, 1, status, err)
 	require.Equal(t, 1, strings.Count(out, "\n"))
-	var got assembly.Status
+	var got operate.Status
 	require.NoError(t, json.Unmarshal([]byte(out), &got))
-	require.Equal(t, assembly.Look, got.Verdict.Level)
+	require.Equal(t, operate.Look, got.Verdict.Level)
 	require.EqualValues(t, 1, got.DeadLetters.Reasons[events.TooLarge])
 }
 
@@ -131,9 +132,9 @@ func copied(t *testing.T, file string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- assembly.Run(ctx, c, assembly.RunOptions{Logger: slog.New(slog.DiscardHandler)}) }()
+	go func() { ended <- operate.Run(ctx, c, operate.RunOptions{Logger: slog.New(slog.DiscardHandler)}) }()
 	for {
-		s, err := assembly.ReadStatus(t.Context(), c)
+		s, err := operate.ReadStatus(t.Context(), c)
 		require.NoError(t, err)
 		if s.Phase == checkpoint.Streaming && s.SnapshotLag == 0 {
 			break
@@ -183,7 +184,7 @@ func TestStatusFlags(t *testing.T) {
 // What goes into a file or a pipe has no codes for a terminal in it.
 func TestWatchIntoAFileHasNoEscapeCodes(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	s := &assembly.Status{Name: "orders", At: at, Unread: &assembly.Unread{Since: at, Error: "no answer"}, Capture: &assembly.Capture{Unknown: "why"}}
+	s := &operate.Status{Name: "orders", At: at, Unread: &operate.Unread{Since: at, Error: "no answer"}, Capture: &operate.Capture{Unknown: "why"}}
 	var out bytes.Buffer
 	require.NoError(t, (&statusCommand{Watch: true}).show(&out, s))
 	require.NotContains(t, out.String(), "\x1b")

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/cli"
 	"github.com/crossfadedb/crossfade/internal/migration"
+	"github.com/crossfadedb/crossfade/internal/operate"
 	"github.com/crossfadedb/crossfade/internal/sweep"
 )
 
@@ -25,7 +25,7 @@ func (c *sweepCommand) Run(ctx context.Context, streams cli.Streams) error {
 		return err
 	}
 	progress := cli.NewProgress(streams, c.Logger)
-	summary, err := assembly.Sweep(ctx, config, assembly.SweepOptions{
+	summary, err := operate.Sweep(ctx, config, operate.SweepOptions{
 		FallbackReadsOff: c.FallbackReadsOff, Logger: progress.Logger(),
 		Say: func(text string) { progress.Logger().Info("sweep: " + text) },
 		Show: func(at sweep.Progress) {

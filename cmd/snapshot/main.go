@@ -8,6 +8,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/cli"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 const about = `Publishes the rows of the old table to Kafka. Start as many as you like, on as many machines: they share the
@@ -28,8 +29,8 @@ func (c *command) Run(ctx context.Context, streams cli.Streams) error {
 		return err
 	}
 	assembly.LimitMemory(assembly.SnapshotMemory(config))
-	return cli.Watched(streams, c.Logging, func(logger *slog.Logger, show *assembly.Show) error {
-		return assembly.Snapshot(ctx, config, assembly.WorkerOptions{Show: show, Logger: logger})
+	return cli.Watched(streams, c.Logging, func(logger *slog.Logger, show *operate.Show) error {
+		return assembly.Snapshot(ctx, config, show.Beside(assembly.WorkerOptions{Logger: logger}))
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/cli"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 const about = `Captures the changes of the old table and applies rows and changes to the new one. Start as many as you like, on
@@ -29,10 +30,10 @@ func (c *command) Run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	return cli.Watched(streams, c.Logging, func(logger *slog.Logger, show *assembly.Show) error {
-		return assembly.Streamer(ctx, config, assembly.WorkerOptions{
-			Capture: c.Captures(), Apply: c.Applies(), Show: show, Logger: logger,
-		})
+	return cli.Watched(streams, c.Logging, func(logger *slog.Logger, show *operate.Show) error {
+		return assembly.Streamer(ctx, config, show.Beside(assembly.WorkerOptions{
+			Capture: c.Captures(), Apply: c.Applies(), Logger: logger,
+		}))
 	})
 }
 

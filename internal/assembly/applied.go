@@ -28,21 +28,22 @@ func applied(facts *checkpoint.Facts, epoch int) map[events.TopicPartition]apply
 	return all
 }
 
-// frontiers reads how far the partitions are applied for certain, again and again. It belongs to one goroutine.
-type frontiers struct {
+// Frontiers reads how far the partitions are applied for certain, again and again. It belongs to one goroutine.
+type Frontiers struct {
 	*Parts
 	control *checkpoint.Control
 	facts   *checkpoint.Facts
 }
 
-func (p *Parts) frontiers() *frontiers {
-	return &frontiers{Parts: p, control: p.control(), facts: p.facts()}
+// Frontiers returns one that has read nothing yet.
+func (p *Parts) Frontiers() *Frontiers {
+	return &Frontiers{Parts: p, control: p.Control(), facts: p.Facts()}
 }
 
-// logs reads them as they are now. Invariant 5: nothing below them is still to be applied. The fact says that for whoever
+// Logs reads them as they are now. Invariant 5: nothing below them is still to be applied. The fact says that for whoever
 // wrote it; a member that began when that fact was not to be seen yet goes on from an older one, and has committed that
 // before it began (appliers.start). So the lower of the two counts, and nothing where there is no offset.
-func (f *frontiers) logs(ctx context.Context) (sweep.Logs, error) {
+func (f *Frontiers) Logs(ctx context.Context) (sweep.Logs, error) {
 	state, err := f.control.Refresh(ctx)
 	if err != nil {
 		return sweep.Logs{}, err
@@ -113,7 +114,7 @@ func (w *appliers) start(ctx context.Context, a kafka.Assignment) (map[events.To
 		start[id] = done[id]
 	}
 	total := w.state.Created.Partitions
-	if w.from() != apply.FromNone {
+	if w.From() != apply.FromNone {
 		total *= 2
 	}
 	return start, total, nil

@@ -23,8 +23,8 @@ const (
 	ApplyRole    Role = "apply"
 )
 
-// group is the consumer group of those who have a role.
-func (r Role) group(name string) string {
+// Group is the consumer group of those who have a role in the migration of this name.
+func (r Role) Group(name string) string {
 	if r == ApplyRole {
 		return name
 	}
@@ -52,7 +52,7 @@ type attendance struct {
 
 // attend returns the attendance of this process, which has said nothing yet.
 func (p *Parts) attend(roles []string) *attendance {
-	return &attendance{parts: p, facts: p.facts(), fact: checkpoint.WorkerFact{
+	return &attendance{parts: p, facts: p.Facts(), fact: checkpoint.WorkerFact{
 		Process: p.process, Roles: append([]string{}, roles...), Build: build.Version(), Started: time.Now().UTC(),
 	}}
 }

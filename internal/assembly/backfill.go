@@ -14,8 +14,8 @@ import (
 	"github.com/crossfadedb/crossfade/internal/snapshot"
 )
 
-// searcher is the partition of .work whose owner looks for the rows that vanished: one at a time is enough.
-const searcher = 0
+// SearchPartition is the partition of .work whose owner looks for the rows that vanished: one at a time is enough.
+const SearchPartition = 0
 
 // snapshot reads segments as the group hands them out, and returns once the snapshot is closed and, in a generation above
 // others, the rows that vanished are marked.
@@ -42,7 +42,7 @@ func (w *worker) snapshot(ctx context.Context) error {
 			reads.SetMost(w.Config.Snapshot.MaxReadUnits * float64(len(mine)) / float64(w.state.Created.WorkPartitions))
 			parts, ctx := errgroup.WithContext(ctx)
 			parts.Go(func() error { return reader.Run(ctx, mine, w.state.Created.WorkPartitions) })
-			if w.state.Searches() && slices.Contains(mine, searcher) {
+			if w.state.Searches() && slices.Contains(mine, SearchPartition) {
 				parts.Go(func() error { return w.search(reads).Run(ctx) })
 			}
 			return parts.Wait()
@@ -69,12 +69,12 @@ func (w *worker) closer() *snapshot.Closer {
 // search is a new one for each assignment: it starts from the beginning.
 func (w *worker) search(reads *snapshot.Reads) *snapshot.Search {
 	schema := w.state.Created.KeySchema
-	frontiers := w.frontiers()
+	frontiers := w.Frontiers()
 	return &snapshot.Search{
 		Table:  dynamodb.NewRows(w.New, schema, Attributes(w.Config), w.target()),
 		Source: dynamodb.NewSource(w.Old, schema).Lookup, Control: w.control(), Watch: w.watch,
 		Committed: func(ctx context.Context) (map[int]int64, error) {
-			logs, err := frontiers.logs(ctx)
+			logs, err := frontiers.Logs(ctx)
 			return logs.SnapshotCommitted, err
 		},
 		Generation: w.state.Generation(), Known: w.joined, Grace: w.Config.Grace,

@@ -15,8 +15,8 @@ import (
 // begins says which build does what to which migration: the first thing that anyone asks of a log.
 func (w *worker) begins() {
 	c := w.Config
-	w.Logger.Info("begins", "version", build.Version(), "roles", strings.Join(w.options.roles(w.from()), "+"), "migration", c.Name,
-		"generation", w.state.Generation(), "phase", w.state.Phase(), "configuration", fingerprint(c.Fingerprint()), "grace", c.Grace,
+	w.Logger.Info("begins", "version", build.Version(), "roles", strings.Join(w.options.roles(w.From()), "+"), "migration", c.Name,
+		"generation", w.state.Generation(), "phase", w.state.Phase(), "configuration", Fingerprint(c.Fingerprint()), "grace", c.Grace,
 		"brokers", strings.Join(w.Kafka.Brokers(), ","), "old table", w.Old.String(), "new table", w.New.String(), "process", w.process)
 }
 
@@ -34,8 +34,8 @@ func (o WorkerOptions) roles(from apply.LiveFrom) (roles []string) {
 	return roles
 }
 
-// fingerprint is a short hash of the fields that must not change: two workers with the same one work on the same migration.
-func fingerprint(fields map[string]string) string {
+// Fingerprint is a short hash of the fields that must not change: two workers with the same one work on the same migration.
+func Fingerprint(fields map[string]string) string {
 	hash := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		fmt.Fprintf(hash, "%q=%q\n", name, fields[name])

@@ -41,11 +41,11 @@ type Parts struct {
 // Open connects to what the configuration names. With an embedded broker it joins the one that runs on the same
 // directory, or starts one that lives as long as the Parts.
 func Open(ctx context.Context, c *migration.Config, logger *slog.Logger) (*Parts, error) {
-	return openOn(ctx, nil, c, logger)
+	return OpenOn(ctx, nil, c, logger)
 }
 
-// openOn is Open on a network; nil is the machine's own.
-func openOn(ctx context.Context, n *Network, c *migration.Config, logger *slog.Logger) (*Parts, error) {
+// OpenOn is Open on a network that stands in for the machine's; nil is the machine's own.
+func OpenOn(ctx context.Context, n *Network, c *migration.Config, logger *slog.Logger) (*Parts, error) {
 	var network Network
 	if n != nil {
 		network = *n
@@ -115,41 +115,44 @@ func (p *Parts) table(ctx context.Context, called string, side migration.DynamoD
 // patience is how long something outside may be away before a command gives up on it. Workers at work have none.
 const patience = 30 * time.Second
 
-// patiently calls op until it succeeds, for a while: a broker or a database may be away for a moment.
-func (p *Parts) patiently(ctx context.Context, op func(context.Context) error) error {
+// Patiently calls op until it succeeds, for a while: a broker or a database may be away for a moment.
+func (p *Parts) Patiently(ctx context.Context, op func(context.Context) error) error {
+	_, err := Patiently(ctx, p, func(ctx context.Context) (struct{}, error) { return struct{}{}, op(ctx) })
+	return err
+}
+
+// Patiently is [Parts.Patiently] with a result: that of the call that succeeded, or of the last one with its error.
+func Patiently[T any](ctx context.Context, p *Parts, op func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("gave up after %s", patience))
 	defer cancel()
 	// What is waited for, the connections say themselves: each request passes a fault.Dependency.
-	return fault.Do(ctx, fault.Retrying(p.Logger, "what a command begins with"), op)
+	return fault.Get(ctx, fault.Retrying(p.Logger, "what a command begins with"), op)
 }
 
-// state reads the control log; the zero State when there is none.
-func (p *Parts) state(ctx context.Context) (state checkpoint.State, err error) {
-	err = p.patiently(ctx, func(ctx context.Context) error {
-		state, err = p.readState(ctx)
-		return err
-	})
-	return state, err
-}
-
-// readState is state, without the patience.
-func (p *Parts) readState(ctx context.Context) (checkpoint.State, error) {
+// State reads the control log, once; the zero State when there is none.
+func (p *Parts) State(ctx context.Context) (checkpoint.State, error) {
 	exists, err := p.Kafka.Exists(ctx, p.Topics.Control)
 	if err != nil || !exists {
 		return checkpoint.State{}, err
 	}
-	return p.control().Refresh(ctx)
+	return p.Control().Refresh(ctx)
 }
 
-func (p *Parts) control() *checkpoint.Control {
-	return checkpoint.NewControl(p.Kafka.Log(p.Topics.Control), p.process)
+// Control is the migration's control log. What is appended to it is not about topics, or about topics that were confirmed just now.
+func (p *Parts) Control() *checkpoint.Control { return p.ControlOf(p.Config.Name) }
+
+// ControlOf is the control log of whatever migration is on the same brokers.
+func (p *Parts) ControlOf(name string) *checkpoint.Control {
+	return checkpoint.NewControl(p.Kafka.Log(kafka.TopicsOf(name).Control), p.process)
 }
 
-func (p *Parts) facts() *checkpoint.Facts {
+// Facts are the migration's facts; nothing has been read of them yet. It holds for them what holds for Control.
+func (p *Parts) Facts() *checkpoint.Facts {
 	return checkpoint.NewFacts(p.Kafka.Log(p.Topics.Facts), p.process, p.Config.Grace)
 }
 
-func (p *Parts) from() apply.LiveFrom { return apply.LiveFrom(p.Config.Live.From) }
+// From is where the migration's changes come from.
+func (p *Parts) From() apply.LiveFrom { return apply.LiveFrom(p.Config.Live.From) }
 
 // Attributes are the names of the attributes that are ours, as the configuration has them.
 func Attributes(c *migration.Config) newtable.Attributes {
@@ -157,23 +160,30 @@ func Attributes(c *migration.Config) newtable.Attributes {
 	return newtable.Attributes{Version: a.Version, Deleted: a.Deleted, Shard: a.Shard, Tombstone: a.Tombstone}
 }
 
-// restartCommand is what begins a new generation.
-func (p *Parts) restartCommand() string { return restartCommand(p.Config) }
+// Reserved are the attribute names that no item may use.
+func (p *Parts) Reserved() []string {
+	names := Attributes(p.Config)
+	if p.From() == apply.FromNone {
+		return []string{names.Deleted}
+	}
+	return names.Names()
+}
 
-func restartCommand(c *migration.Config) string { return "crossfade restart -f " + c.File }
+// RestartCommand is what a person runs to begin a new generation.
+func RestartCommand(c *migration.Config) string { return "crossfade restart -f " + c.File }
 
-// recorded returns the state of a created migration, and refuses a configuration that differs from what was recorded, and
+// Recorded returns the state of a created migration, and refuses a configuration that differs from what was recorded, and
 // topics that do.
-func (p *Parts) recorded(ctx context.Context) (checkpoint.State, error) {
-	state, err := p.created(ctx)
+func (p *Parts) Recorded(ctx context.Context) (checkpoint.State, error) {
+	state, err := p.Created(ctx)
 	if err != nil {
 		return state, err
 	}
 	return state, p.requireTopics(ctx, state)
 }
 
-// created is recorded, whatever has become of the topics.
-func (p *Parts) created(ctx context.Context) (checkpoint.State, error) {
+// Created is Recorded, whatever has become of the topics.
+func (p *Parts) Created(ctx context.Context) (checkpoint.State, error) {
 	state, err := p.stateOrMissing(ctx)
 	if err != nil {
 		return state, err
@@ -184,10 +194,11 @@ func (p *Parts) created(ctx context.Context) (checkpoint.State, error) {
 			Advice: "run: crossfade create -f " + p.Config.File,
 		}
 	}
-	return state, p.sameConfig(state)
+	return state, p.SameConfig(state)
 }
 
-func (p *Parts) sameConfig(state checkpoint.State) error {
+// SameConfig is nil if the configuration is the one that a created migration was created with; else a ConfigChangedError.
+func (p *Parts) SameConfig(state checkpoint.State) error {
 	differences := migration.Differences(state.Created.Config, p.Config.Fingerprint())
 	if len(differences) == 0 {
 		return nil

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -22,10 +20,11 @@ import (
 // applied is gone" look alike. So before anything durable says that records were published or applied, a fact, an offset or
 // a control entry, the ids are confirmed by a request that began after those records were acknowledged or fetched.
 
-func (p *Parts) topicSpec() kafka.TopicSpec {
+// TopicSpec is what the configuration wants of the topics.
+func (p *Parts) TopicSpec() kafka.TopicSpec {
 	return kafka.TopicSpec{
 		Topics: p.Topics, Partitions: p.Config.Kafka.Partitions, WorkPartitions: p.Config.Kafka.WorkPartitions,
-		Replication: p.Config.Kafka.Replication, LiveIsOthers: p.from() != apply.FromStream,
+		Replication: p.Config.Kafka.Replication, LiveIsOthers: p.From() != apply.FromStream,
 	}
 }
 
@@ -41,11 +40,11 @@ func (p *Parts) wanted(created *checkpoint.Created) (map[string]kafka.Topic, err
 			}
 		}
 	}
-	return p.topicSpec().Want(created.Topics), nil
+	return p.TopicSpec().Want(created.Topics), nil
 }
 
-// confirm returns nil if the topics are still those that were recorded, see kafka.Client.Confirm.
-func (p *Parts) confirm(ctx context.Context, state checkpoint.State) error {
+// Confirm returns nil if the topics are still those that were recorded, see kafka.Client.Confirm.
+func (p *Parts) Confirm(ctx context.Context, state checkpoint.State) error {
 	want, err := p.wanted(state.Created)
 	if err != nil {
 		return err
@@ -53,9 +52,9 @@ func (p *Parts) confirm(ctx context.Context, state checkpoint.State) error {
 	return p.Kafka.Confirm(ctx, want)
 }
 
-// checkTopics holds the topics of a created migration against what was recorded of them and against the settings that it
+// CheckTopics holds the topics of a created migration against what was recorded of them and against the settings that it
 // needs. What is not refused, and what could not be read, is in the Settings.
-func (p *Parts) checkTopics(ctx context.Context, state checkpoint.State) (kafka.Settings, error) {
+func (p *Parts) CheckTopics(ctx context.Context, state checkpoint.State) (kafka.Settings, error) {
 	want, err := p.wanted(state.Created)
 	if err != nil {
 		return kafka.Settings{}, err
@@ -67,7 +66,7 @@ func (p *Parts) checkTopics(ctx context.Context, state checkpoint.State) (kafka.
 	if err != nil {
 		return kafka.Settings{}, err
 	}
-	settings, err := p.Kafka.CheckSettings(ctx, p.topicSpec(), found)
+	settings, err := p.Kafka.CheckSettings(ctx, p.TopicSpec(), found)
 	if err != nil {
 		return settings, err
 	}
@@ -77,8 +76,8 @@ func (p *Parts) checkTopics(ctx context.Context, state checkpoint.State) (kafka.
 // stateOrMissing is state, for a command that needs a created migration: where other topics of this name are there, a control
 // topic that is not does not mean that nothing was created.
 func (p *Parts) stateOrMissing(ctx context.Context) (state checkpoint.State, err error) {
-	err = p.patiently(ctx, func(ctx context.Context) error {
-		if state, err = p.readState(ctx); err != nil || state.Created != nil {
+	err = p.Patiently(ctx, func(ctx context.Context) error {
+		if state, err = p.State(ctx); err != nil || state.Created != nil {
 			return err
 		}
 		found, err := p.Kafka.Describe(ctx, p.Topics.Each()...)
@@ -92,10 +91,10 @@ func (p *Parts) stateOrMissing(ctx context.Context) (state checkpoint.State, err
 	return state, err
 }
 
-// requireTopics is checkTopics for a command that is about to begin.
+// requireTopics is CheckTopics for a command that is about to begin.
 func (p *Parts) requireTopics(ctx context.Context, state checkpoint.State) error {
-	return p.patiently(ctx, func(ctx context.Context) error {
-		settings, err := p.checkTopics(ctx, state)
+	return p.Patiently(ctx, func(ctx context.Context) error {
+		settings, err := p.CheckTopics(ctx, state)
 		for _, text := range settings.Unknown {
 			p.Logger.Warn("not all is known of the topics", "unknown", text)
 		}
@@ -121,7 +120,7 @@ func (w *worker) watchTopics(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		err := w.confirm(ctx, w.state)
+		err := w.Confirm(ctx, w.state)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -140,7 +139,7 @@ func (w *worker) watchTopics(ctx context.Context) error {
 // commit is a's Commit, once the topics are confirmed: what is committed had been fetched before.
 func (w *worker) commit(a kafka.Assignment) apply.Commit {
 	return func(ctx context.Context, progress map[events.TopicPartition]apply.Progress) error {
-		if err := w.confirm(ctx, w.state); err != nil {
+		if err := w.Confirm(ctx, w.state); err != nil {
 			return err
 		}
 		return a.Commit(ctx, progress)
@@ -163,7 +162,7 @@ func (l confirmedLog) Append(ctx context.Context, entries ...checkpoint.Entry) e
 }
 
 func (w *worker) confirmed(topic string) checkpoint.Log {
-	return confirmedLog{w.Kafka.Log(topic), func(ctx context.Context) error { return w.confirm(ctx, w.state) }}
+	return confirmedLog{w.Kafka.Log(topic), func(ctx context.Context) error { return w.Confirm(ctx, w.state) }}
 }
 
 // facts are those of a worker: it writes them about topics that are confirmed.
@@ -182,114 +181,8 @@ func (w *worker) explained(ctx context.Context, err error) error {
 	if !ok || e.Reason != "offset-out-of-range" {
 		return err
 	}
-	if why := w.confirm(context.WithoutCancel(ctx), w.state); why != nil && fault.Of(why) == fault.Fatal {
+	if why := w.Confirm(context.WithoutCancel(ctx), w.state); why != nil && fault.Of(why) == fault.Fatal {
 		return why
 	}
 	return err
-}
-
-// checkTopics looks at what is there of the topics, and whether the rest could be made. It changes nothing.
-func (c *creation) checkTopics(ctx context.Context) {
-	var state checkpoint.State
-	var found map[string]kafka.Topic
-	c.note("topics", func() (text string, err error) {
-		err = c.patiently(ctx, func(ctx context.Context) error {
-			if state, err = c.readState(ctx); err != nil {
-				return err
-			}
-			if state.Created != nil {
-				if err := c.sameConfig(state); err != nil {
-					return nil //nolint:nilerr // it is said after the checks, with all differences
-				}
-				found, err = c.Kafka.Describe(ctx, c.Topics.Each()...)
-				return errors.Join(err, c.confirm(ctx, state))
-			}
-			found, err = c.Kafka.CheckTopics(ctx, c.topicSpec())
-			return err
-		})
-		if all := len(c.Topics.Each()); len(found) < all {
-			return fmt.Sprintf("%d of %d are there, and the others can be made", len(found), all), err
-		}
-		return "all are there", err
-	})
-	c.note("topic settings", func() (string, error) { return c.checkSettings(ctx, found) })
-	if state.Created == nil {
-		c.note("leftovers", func() (string, error) { return c.checkLeftovers(ctx, found) })
-	}
-}
-
-func (c *creation) checkSettings(ctx context.Context, found map[string]kafka.Topic) (string, error) {
-	var settings kafka.Settings
-	err := c.patiently(ctx, func(ctx context.Context) (err error) {
-		settings, err = c.Kafka.CheckSettings(ctx, c.topicSpec(), found)
-		return err
-	})
-	if err = errors.Join(err, settings.Err()); err != nil {
-		return "", err
-	}
-	if doubts := slices.Concat(settings.Unknown, settings.Risks); len(doubts) > 0 {
-		return "", doubt(strings.Join(doubts, "; "))
-	}
-	return fmt.Sprintf("of the %d that are there, as they are needed", len(found)), nil
-}
-
-// checkLeftovers refuses topics that an earlier migration of this name has left behind: what is in them would be applied as
-// if it were this one's. What a create that died has left, topics and the start of capture, is no such thing, nor is what
-// an application has published already in the form app.
-func (c *creation) checkLeftovers(ctx context.Context, found map[string]kafka.Topic) (string, error) {
-	var left []string
-	err := c.patiently(ctx, func(ctx context.Context) (err error) {
-		left, err = c.leftovers(ctx, found)
-		return err
-	})
-	switch {
-	case err != nil:
-		return "", err
-	case len(left) > 0:
-		return "", fmt.Errorf("the migration is not recorded as created, and there is something of an earlier one of this name: %s; "+
-			"delete the topics that begin with %q and the offsets of the group (kafka-consumer-groups.sh --delete --group %s), "+
-			"or choose another name", strings.Join(left, "; "), c.Config.Name+".", c.Config.Name)
-	}
-	return "none of an earlier migration of this name", nil
-}
-
-func (c *creation) leftovers(ctx context.Context, found map[string]kafka.Topic) (left []string, err error) {
-	ours := []string{c.Topics.Snapshot, c.Topics.DLQ}
-	if c.from() == apply.FromStream {
-		ours = append(ours, c.Topics.Live)
-	}
-	for _, topic := range append(ours, c.Topics.Live) {
-		if _, ok := found[topic]; !ok {
-			continue
-		}
-		starts, ends, err := c.Kafka.Bounds(ctx, topic)
-		if err != nil {
-			return nil, err
-		}
-		for partition, end := range ends {
-			switch {
-			case end > 0 && slices.Contains(ours, topic):
-				left = append(left, fmt.Sprintf("topic %s has records up to offset %d in partition %d", topic, end-1, partition))
-			case starts[partition] > 0 && c.from() == apply.FromApp:
-				left = append(left, fmt.Sprintf("records 0 to %d of partition %d of topic %s have been deleted already, so they would never be applied",
-					starts[partition]-1, partition, topic))
-			}
-		}
-	}
-	progress, err := c.Kafka.Progress(ctx, c.Config.Name, c.Topics.Snapshot, c.Topics.Live)
-	if err != nil {
-		return nil, err
-	}
-	for id, at := range progress {
-		left = append(left, fmt.Sprintf("group %s has committed offset %d of %s", c.Config.Name, at.Offset, id))
-	}
-	if _, ok := found[c.Topics.Facts]; ok {
-		facts := c.facts()
-		if err := facts.Refresh(ctx); err != nil {
-			return nil, err
-		}
-		left = append(left, facts.Progress()...)
-	}
-	slices.Sort(left)
-	return slices.Compact(left), nil
 }

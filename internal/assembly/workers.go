@@ -23,8 +23,9 @@ type WorkerOptions struct {
 	Capture bool // a streamer captures the old table's changes
 	Apply   bool // a streamer applies records to the new table
 	// Naive writes without any condition, as a plain copy would. It is for the demonstration of the damage only.
-	Naive   bool
-	Show    *Show // may be nil
+	Naive bool
+	// Beside runs beside the worker in each generation, with the connections of the worker; when its ctx ends it returns soon. It may be nil.
+	Beside  func(context.Context, *Parts)
 	Logger  *slog.Logger
 	Network *Network // nil: the machine's own
 
@@ -50,14 +51,14 @@ func interrupted(ctx context.Context, err error) error {
 
 // join begins to watch the control log of a created migration, for a part in its current generation.
 func (p *Parts) join(ctx context.Context, o WorkerOptions) (*worker, error) {
-	if _, err := p.recorded(ctx); err != nil {
+	if _, err := p.Recorded(ctx); err != nil {
 		return nil, err
 	}
 	own := *p
 	own.process = processName() // who joins again writes facts under another name, as a new process would
 	w := &worker{Parts: &own, options: o}
-	err := p.patiently(ctx, func(ctx context.Context) (err error) {
-		w.watch, err = checkpoint.NewWatch(ctx, own.control(), p.Config.Grace) // it only reads
+	err := p.Patiently(ctx, func(ctx context.Context) (err error) {
+		w.watch, err = checkpoint.NewWatch(ctx, own.Control(), p.Config.Grace) // it only reads
 		return err
 	})
 	if err != nil {
@@ -75,11 +76,11 @@ type role func(*worker, context.Context) error
 // again. Nothing of the join before is left then: untilDone returns when all that it started has ended, and a name is
 // used for one join only. Requests that are still under way have their deadlines, as those of a process that was killed.
 func work(ctx context.Context, c *migration.Config, o WorkerOptions, roles ...role) error {
-	p, err := openOn(ctx, o.Network, c, o.Logger)
+	p, err := OpenOn(ctx, o.Network, c, o.Logger)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	rejoins, attendance := rejoins{apart: staleApart * c.Grace}, p.attend(o.roles(p.from()))
+	rejoins, attendance := rejoins{apart: staleApart * c.Grace}, p.attend(o.roles(p.From()))
 	for {
 		w, err := p.join(ctx, o)
 		if err != nil {
@@ -113,6 +114,29 @@ func Streamer(ctx context.Context, c *migration.Config, o WorkerOptions) error {
 	return work(ctx, c, o, (*worker).streamer)
 }
 
+// Everything does all of it in one process until ctx ends: it reads the old table, captures its changes and applies.
+func Everything(ctx context.Context, c *migration.Config, o WorkerOptions) error {
+	o.snapshot, o.Capture, o.Apply = true, true, true
+	return work(ctx, c, o, (*worker).snapshot, (*worker).streamer)
+}
+
+// startBeside begins what runs beside the roles; what it returns ends that.
+func (w *worker) startBeside(ctx context.Context) (stop func()) {
+	if w.options.Beside == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.options.Beside(ctx, w.Parts)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
 // untilDone runs the roles beside the watch. The first that fails ends the others; when all roles have returned
 // the watch ends too. The end of ctx is no error.
 func (w *worker) untilDone(ctx context.Context, roles ...role) error {
@@ -127,7 +151,7 @@ func (w *worker) untilDone(ctx context.Context, roles ...role) error {
 		for _, role := range roles {
 			group.Go(func() error { return role(w, ctx) })
 		}
-		defer w.startShow(ctx)()
+		defer w.startBeside(ctx)()
 		return group.Wait()
 	})
 	if err := fault.IgnoreEnd(watching, all.Wait()); err != nil {
@@ -139,7 +163,7 @@ func (w *worker) untilDone(ctx context.Context, roles ...role) error {
 // streamer captures and applies, as the options say and the form needs.
 func (w *worker) streamer(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	if w.options.Capture && w.from() == apply.FromStream {
+	if w.options.Capture && w.From() == apply.FromStream {
 		group.Go(func() error { return w.capture(ctx) })
 	}
 	if w.options.Apply {
@@ -154,7 +178,7 @@ func (w *worker) capture(ctx context.Context) error {
 		Stream:  dynamodb.NewStream(w.Old, w.state.Stream(), created.KeySchema),
 		Publish: w.publish(w.Topics.Live), DeadLetter: w.deadItem,
 		Facts: w.facts(), Watch: w.watch, Generation: w.state.Generation(), Grace: w.Config.Grace, Logger: w.Logger,
-		GapAdvice: "begin a new generation with: " + w.restartCommand(),
+		GapAdvice: "begin a new generation with: " + RestartCommand(w.Config),
 	})
 	return w.Kafka.Group(ctx, w.Config.Name+".capture", []string{w.Topics.Work}, func(ctx context.Context, a kafka.Assignment) error {
 		w.Logger.Info("capturing the shards of these parts of the work", "parts", len(a.Partitions[w.Topics.Work]), "of", created.WorkPartitions)
@@ -165,7 +189,7 @@ func (w *worker) capture(ctx context.Context) error {
 func (w *worker) apply(ctx context.Context) error {
 	created := w.state.Created
 	topics := []string{w.Topics.Snapshot}
-	if w.from() != apply.FromNone {
+	if w.From() != apply.FromNone {
 		topics = append(topics, w.Topics.Live)
 	}
 	appliers := &appliers{worker: w, facts: w.facts()}
@@ -196,9 +220,9 @@ func waitIf(ctx context.Context, err error) error {
 
 func (w *worker) rules() apply.Rules {
 	return apply.Rules{
-		From: w.from(), PositionHeader: w.Config.Live.Position == "header",
+		From: w.From(), PositionHeader: w.Config.Live.Position == "header",
 		SnapshotTopic: w.Topics.Snapshot, LiveTopic: w.Topics.Live, LivePartitions: w.state.Created.Partitions,
-		Rerun: uint16(w.Config.Apply.Rerun), Reserved: w.reserved(),
+		Rerun: uint16(w.Config.Apply.Rerun), Reserved: w.Reserved(),
 	}
 }
 
@@ -215,7 +239,7 @@ func (w *worker) target() apply.Target {
 
 // form is the rule by which the new table is written.
 func (p *Parts) form() dynamodb.Form {
-	switch p.from() {
+	switch p.From() {
 	case apply.FromNone:
 		return dynamodb.Plain
 	case apply.FromStream, apply.FromApp:

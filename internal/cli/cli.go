@@ -20,6 +20,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/migration"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 // The exit statuses.
@@ -130,7 +131,7 @@ func report(err error, name string, w io.Writer) int {
 	if _, ok := errors.AsType[*assembly.ConfigChangedError](err); ok {
 		return Usage
 	}
-	if _, ok := errors.AsType[*assembly.FormError](err); ok {
+	if _, ok := errors.AsType[*operate.FormError](err); ok {
 		return Usage
 	}
 	if _, ok := errors.AsType[*fault.Error](err); ok {

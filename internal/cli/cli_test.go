@@ -18,6 +18,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/build"
 	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/migration"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 // app is a program with one command that ends as the test says.
@@ -53,7 +54,7 @@ func TestExitStatus(t *testing.T) {
 		"any error":             {errors.New("broken"), Failed},
 		"wrong use":             {&UsageError{"not so"}, Usage},
 		"wrong file":            {&migration.Problems{List: []migration.Problem{{File: "m.yaml", Line: 1, Column: 2, Message: "bad"}}}, Usage},
-		"wrong form":            {&assembly.FormError{Command: "restart", From: "none"}, Usage},
+		"wrong form":            {&operate.FormError{Command: "restart", From: "none"}, Usage},
 		"another configuration": {fmt.Errorf("join: %w", &assembly.ConfigChangedError{Name: "orders"}), Usage},
 		"outside":               {fmt.Errorf("join: %w", &fault.Error{Class: fault.Fatal, What: "ask", Err: errors.New("denied")}), Outside},
 	} {
@@ -111,9 +112,9 @@ func TestProgressLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		logging := Logging{LogFormat: "text", LogLevel: "info"}
-		err := Watched(Streams{Stderr: &out}, logging, func(_ *slog.Logger, show *assembly.Show) error {
+		err := Watched(Streams{Stderr: &out}, logging, func(_ *slog.Logger, show *operate.Show) error {
 			require.Equal(t, linesEvery, show.Every)
-			status := &assembly.Status{Segments: assembly.Done{Done: 3, Total: 64}, Rows: assembly.Done{Done: 10, Total: 1000}, SnapshotLag: 7}
+			status := &operate.Status{Segments: operate.Done{Done: 3, Total: 64}, Rows: operate.Done{Done: 10, Total: 1000}, SnapshotLag: 7}
 			for range 100 {
 				show.Status(status)
 				time.Sleep(time.Second)

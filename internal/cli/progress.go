@@ -7,10 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crossfadedb/crossfade/internal/operate"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
-
-	"github.com/crossfadedb/crossfade/internal/assembly"
 )
 
 // Progress shows long work: bars on a terminal, log lines elsewhere. Log lines and bars share standard error without
@@ -102,10 +101,10 @@ func (p *Progress) Close() {
 }
 
 // Watched runs a worker, and shows the migration meanwhile.
-func Watched(streams Streams, logging Logging, work func(*slog.Logger, *assembly.Show) error) error {
+func Watched(streams Streams, logging Logging, work func(*slog.Logger, *operate.Show) error) error {
 	p := NewProgress(streams, logging.Logger)
 	defer p.Close()
-	return work(p.logger, &assembly.Show{Every: p.Every(), Status: func(s *assembly.Status) {
+	return work(p.logger, &operate.Show{Every: p.Every(), Status: func(s *operate.Status) {
 		p.Show(
 			Bar{Name: "segments", Done: s.Segments.Done, Total: s.Segments.Total},
 			Bar{Name: "rows published", Done: s.Rows.Done, Total: s.Rows.Total},

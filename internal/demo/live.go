@@ -9,6 +9,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 const (
@@ -66,7 +67,7 @@ func (r *run) startApplication(ctx context.Context) (stop func() error) {
 }
 
 func (r *run) create(ctx context.Context) error {
-	report, err := assembly.Create(ctx, r.config, assembly.CreateOptions{EnableStream: true, Logger: r.logger})
+	report, err := operate.Create(ctx, r.config, operate.CreateOptions{EnableStream: true, Logger: r.logger})
 	if err != nil {
 		if report != nil {
 			for _, check := range report.Checks {
@@ -86,7 +87,7 @@ func (r *run) create(ctx context.Context) error {
 func (r *run) copy(ctx context.Context) error {
 	killed, split := false, false
 	items := int64(r.Items)
-	_, err := r.until(ctx, "the snapshot to be closed and applied", func(s *assembly.Status) (bool, error) {
+	_, err := r.until(ctx, "the snapshot to be closed and applied", func(s *operate.Status) (bool, error) {
 		published := max(s.Rows.Done, 0)
 		if !killed && published >= items/20 {
 			killed = true
@@ -125,9 +126,9 @@ func (r *run) kill() error {
 }
 
 // afterwardsOver is reached when the application has run on for a while.
-func afterwardsOver() func(*assembly.Status) (bool, error) {
+func afterwardsOver() func(*operate.Status) (bool, error) {
 	end := time.Now().Add(afterwards)
-	return func(*assembly.Status) (bool, error) { return time.Now().After(end), nil }
+	return func(*operate.Status) (bool, error) { return time.Now().After(end), nil }
 }
 
 // settle waits until everything is applied, sweeps, ends the workers, and compares.
@@ -137,7 +138,7 @@ func (r *run) settle(ctx context.Context) error {
 	r.say("the application is stopped after %s changes", count(r.report.Changes))
 	// Confirmed is that of the shard which was read longest ago, whoever has or has not begun to read it; and the lags are from
 	// a later moment of the same look.
-	status, err := r.until(ctx, "every change to be captured and applied", func(s *assembly.Status) (bool, error) {
+	status, err := r.until(ctx, "every change to be captured and applied", func(s *operate.Status) (bool, error) {
 		return s.Capture != nil && s.Capture.Confirmed.After(stopped) && s.LiveLag == 0 && s.SnapshotLag == 0, nil
 	})
 	if err != nil {
@@ -163,7 +164,7 @@ func (r *run) settle(ctx context.Context) error {
 func (r *run) sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	summary, err := assembly.Sweep(ctx, r.config, assembly.SweepOptions{
+	summary, err := operate.Sweep(ctx, r.config, operate.SweepOptions{
 		Say: func(text string) { r.say("sweep: %s", text) }, Logger: r.logger,
 	})
 	r.report.Swept = summary.Removed
@@ -185,7 +186,7 @@ func (r *run) tend() error {
 
 // until looks at the migration again and again, shows it, and returns the status for which reached says so. No worker
 // may fail meanwhile.
-func (r *run) until(ctx context.Context, what string, reached func(*assembly.Status) (bool, error)) (*assembly.Status, error) {
+func (r *run) until(ctx context.Context, what string, reached func(*operate.Status) (bool, error)) (*operate.Status, error) {
 	for deadline := time.Now().Add(patience); ; {
 		status, err := r.status(ctx)
 		if err != nil {
@@ -210,6 +211,6 @@ func (r *run) until(ctx context.Context, what string, reached func(*assembly.Sta
 	}
 }
 
-func (r *run) status(ctx context.Context) (*assembly.Status, error) {
-	return fault.Get(ctx, nil, r.parts.Status)
+func (r *run) status(ctx context.Context) (*operate.Status, error) {
+	return fault.Get(ctx, nil, operate.NewOnlooker(r.parts).Status)
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/crossfadedb/crossfade/internal/assembly"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 // Report is what a demonstration did and found.
@@ -39,7 +39,7 @@ func (r Report) OK() bool {
 	return r.Compared > 0 && r.Comparison.OK() && r.DeadLetters == 0
 }
 
-func (r *Report) counts(c assembly.Counts) {
+func (r *Report) counts(c operate.Counts) {
 	r.Applied, r.Stale, r.Duplicate, r.Superseded = c.Applied, c.Stale, c.Duplicate, c.Superseded
 }
 

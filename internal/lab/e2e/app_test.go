@@ -23,6 +23,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/demo"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/kafka"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 // publisher is a Kafka client that is not ours, fed by lines.
@@ -132,7 +133,7 @@ func TestApp(t *testing.T) {
 	w := newWorld(t, "live: {from: app}", "segments: 64")
 	rows := readCities(t, size(8000, 30_000))
 	w.load(rows)
-	w.create(assembly.CreateOptions{})
+	w.create(operate.CreateOptions{})
 
 	clients := startDual(t, w)
 	app := &demo.Application{Rows: rows, Table: clients, Seed: 2, Rate: 100}
@@ -159,12 +160,12 @@ func TestApp(t *testing.T) {
 	require.NoError(t, again.python.line(`{"key":%s,"item":null,"op":"tombstone"}`, dead))
 	again.close(t)
 	w.quiet()
-	w.sweep(assembly.SweepOptions{})
+	w.sweep(operate.SweepOptions{})
 	c, err := demo.Compare(t.Context(), w.old, w.new, schema, assembly.Attributes(w.config), app.Deleted)
 	require.NoError(t, err)
 	require.Equal(t, 1, c.Markers, "the tombstone stays while fallback reads may be on")
 	require.Equal(t, 1, c.Missing)
-	w.sweep(assembly.SweepOptions{FallbackReadsOff: true})
+	w.sweep(operate.SweepOptions{FallbackReadsOff: true})
 	c, err = demo.Compare(t.Context(), w.old, w.new, schema, assembly.Attributes(w.config), app.Deleted)
 	require.NoError(t, err)
 	require.Zero(t, c.Markers)

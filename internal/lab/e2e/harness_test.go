@@ -26,6 +26,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/lab/services"
 	"github.com/crossfadedb/crossfade/internal/migration"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 // bin is where the binaries are.
@@ -191,11 +192,11 @@ func (w *world) load(rows demo.Rows) {
 	}
 }
 
-func (w *world) create(o assembly.CreateOptions) {
+func (w *world) create(o operate.CreateOptions) {
 	w.t.Helper()
 	w.step("create")
 	o.Logger = w.logger
-	report, err := assembly.Create(w.t.Context(), w.config, o)
+	report, err := operate.Create(w.t.Context(), w.config, o)
 	require.NoError(w.t, err, "%+v", report)
 	require.True(w.t, report.Created)
 }
@@ -273,11 +274,11 @@ func (w *world) stopAll() {
 	w.workers = nil
 }
 
-func (w *world) status() *assembly.Status {
+func (w *world) status() *operate.Status {
 	w.t.Helper()
-	var s *assembly.Status
+	var s *operate.Status
 	w.answered("status", func() (err error) {
-		s, err = assembly.ReadStatus(w.t.Context(), w.config)
+		s, err = operate.ReadStatus(w.t.Context(), w.config)
 		return err
 	})
 	return s
@@ -315,7 +316,7 @@ const hung = 10 * time.Minute
 func (w *world) step(what string) { w.t.Logf("%5.1f s: %s", time.Since(w.began).Seconds(), what) }
 
 // until waits for a status.
-func (w *world) until(what string, reached func(*assembly.Status) bool) *assembly.Status {
+func (w *world) until(what string, reached func(*operate.Status) bool) *operate.Status {
 	w.t.Helper()
 	w.step("waiting for " + what)
 	deadline := time.Now().Add(hung)
@@ -338,7 +339,7 @@ func (w *world) until(what string, reached func(*assembly.Status) bool) *assembl
 // closed waits until the snapshot is closed and applied.
 func (w *world) closed() {
 	w.t.Helper()
-	w.until("the snapshot to be closed and applied", func(s *assembly.Status) bool {
+	w.until("the snapshot to be closed and applied", func(s *operate.Status) bool {
 		return s.Phase == checkpoint.Streaming && s.SnapshotLag == 0
 	})
 }
@@ -347,18 +348,18 @@ func (w *world) closed() {
 func (w *world) quiet() {
 	w.t.Helper()
 	since := time.Now()
-	w.until("every change to be applied", func(s *assembly.Status) bool {
+	w.until("every change to be applied", func(s *operate.Status) bool {
 		captured := s.Capture == nil || s.Capture.Confirmed.After(since)
 		return captured && s.LiveLag == 0 && s.SnapshotLag == 0
 	})
 }
 
-func (w *world) sweep(o assembly.SweepOptions) {
+func (w *world) sweep(o operate.SweepOptions) {
 	w.t.Helper()
 	w.step("sweep")
 	o.Logger, o.Say = w.logger, func(text string) { w.t.Log("sweep:", text) }
 	w.answered("sweep", func() error {
-		summary, err := assembly.Sweep(w.t.Context(), w.config, o)
+		summary, err := operate.Sweep(w.t.Context(), w.config, o)
 		w.t.Logf("sweep: %+v", summary)
 		return err
 	})

@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/demo"
+	"github.com/crossfadedb/crossfade/internal/operate"
 	"github.com/crossfadedb/crossfade/internal/sweep"
 )
 
@@ -18,7 +18,7 @@ func TestNone(t *testing.T) {
 	w := newWorld(t, "live: {from: none}", "segments: 64")
 	rows := readCities(t, size(8000, 30_000))
 	w.load(rows)
-	w.create(assembly.CreateOptions{})
+	w.create(operate.CreateOptions{})
 
 	table := w.table(w.new)
 	table.Tombstones = w.config.Attributes.Deleted
@@ -33,9 +33,9 @@ func TestNone(t *testing.T) {
 	stopApp()
 	w.quiet()
 
-	_, err := assembly.Sweep(t.Context(), w.config, assembly.SweepOptions{Logger: w.logger})
+	_, err := operate.Sweep(t.Context(), w.config, operate.SweepOptions{Logger: w.logger})
 	require.ErrorIs(t, err, sweep.ErrFallbackReads)
-	w.sweep(assembly.SweepOptions{FallbackReadsOff: true})
+	w.sweep(operate.SweepOptions{FallbackReadsOff: true})
 
 	// The same application again, now on the old table: both must end as one.
 	same := &demo.Application{Rows: rows, Table: w.table(w.old), Seed: 3, Rate: 1000}

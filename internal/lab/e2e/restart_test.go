@@ -11,9 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/demo"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 // The stream is turned off while the application goes on: what it changes then is in no stream. Capture stops shard by
@@ -24,7 +24,7 @@ func TestRestart(t *testing.T) {
 	w := newWorld(t, "", "segments: 64")
 	rows := readCities(t, 4000)
 	w.load(rows)
-	w.create(assembly.CreateOptions{EnableStream: true})
+	w.create(operate.CreateOptions{EnableStream: true})
 	w.start("snapshot", 1)
 	w.start("streamer", 2)
 	app := &demo.Application{Rows: rows, Table: w.table(w.old), Seed: 5, Rate: 100}
@@ -38,7 +38,7 @@ func TestRestart(t *testing.T) {
 	require.NoError(t, err)
 	app.Rate = 1000
 	require.NoError(t, app.Run(t.Context(), 1500))
-	w.until("the gap to be found", func(s *assembly.Status) bool { return len(s.Capture.Gaps) > 0 })
+	w.until("the gap to be found", func(s *operate.Status) bool { return len(s.Capture.Gaps) > 0 })
 	w.untilSaid("streamer", "the stream has a gap")
 
 	restart := func(flags ...string) (string, error) {
@@ -53,12 +53,12 @@ func TestRestart(t *testing.T) {
 	w.start("snapshot", 1) // the streamers are there
 	app.Rate = 100
 	require.NoError(t, app.Run(t.Context(), 300))
-	w.until("the rows that vanished to be marked", func(s *assembly.Status) bool {
+	w.until("the rows that vanished to be marked", func(s *operate.Status) bool {
 		return s.Generation == 2 && s.Phase == checkpoint.Streaming
 	})
 	w.quiet()
 	w.equal(app.Deleted, -1)
-	w.sweep(assembly.SweepOptions{})
+	w.sweep(operate.SweepOptions{})
 	w.equal(app.Deleted, 0)
 }
 

@@ -6,9 +6,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/demo"
 	"github.com/crossfadedb/crossfade/internal/kafka"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 // The main job, whole: a table is moved while the application changes it and workers are killed; then everything is
@@ -27,7 +27,7 @@ func TestStream(t *testing.T) {
 	for _, item := range largest() {
 		w.put(w.old, item)
 	}
-	w.create(assembly.CreateOptions{EnableStream: true})
+	w.create(operate.CreateOptions{EnableStream: true})
 
 	app := &demo.Application{Rows: rows, Table: w.table(w.old), Seed: 1, Rate: 100}
 	stopApp := w.live(app, size(4000, 20_000))
@@ -57,19 +57,19 @@ func TestStream(t *testing.T) {
 
 	w.equal(app.Deleted, -1)
 	t.Run("Replay", func(t *testing.T) { replay(t, w) })
-	w.sweep(assembly.SweepOptions{})
+	w.sweep(operate.SweepOptions{})
 	w.equal(app.Deleted, 0)
 }
 
 // replay sets all committed offsets back to the start and applies everything again: the counts tell that not one
 // item changed.
 func replay(t *testing.T, w *world) {
-	unused := assembly.ReplayOptions{NewTableUnused: true, Logger: w.logger}
-	require.Error(t, assembly.Replay(t.Context(), w.config, unused), "a streamer runs")
+	unused := operate.ReplayOptions{NewTableUnused: true, Logger: w.logger}
+	require.Error(t, operate.Replay(t.Context(), w.config, unused), "a streamer runs")
 	w.step("replay")
 	w.stopAll()
-	require.ErrorContains(t, assembly.Replay(t.Context(), w.config, assembly.ReplayOptions{Logger: w.logger}), "--new-table-unused")
-	require.NoError(t, assembly.Replay(t.Context(), w.config, unused))
+	require.ErrorContains(t, operate.Replay(t.Context(), w.config, operate.ReplayOptions{Logger: w.logger}), "--new-table-unused")
+	require.NoError(t, operate.Replay(t.Context(), w.config, unused))
 	w.start("streamer", 2)
 	w.quiet()
 	s := w.status()

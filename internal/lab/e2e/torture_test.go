@@ -20,6 +20,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/cli"
 	"github.com/crossfadedb/crossfade/internal/demo"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 // tortureGrace is short, so that a worker can be frozen for longer, and a sweep comes to its end among the faults.
@@ -80,7 +81,7 @@ func torture(t *testing.T, r *rack, seed uint64, length time.Duration, enough fu
 	r.supervise = r.superviseWorkers                                     // one that was cut off or frozen may find out when all is calm
 	rows := readCities(t, 4000)
 	r.load(rows)
-	r.create(assembly.CreateOptions{EnableStream: l.form == "stream"})
+	r.create(operate.CreateOptions{EnableStream: l.form == "stream"})
 
 	app, finish := r.application(l.form, rows, seed)
 	stopApp := r.live(app, 0)
@@ -95,7 +96,7 @@ func torture(t *testing.T, r *rack, seed uint64, length time.Duration, enough fu
 	finish()
 	r.closed()
 	r.quiet()
-	r.sweep(assembly.SweepOptions{FallbackReadsOff: l.form == "none"})
+	r.sweep(operate.SweepOptions{FallbackReadsOff: l.form == "none"})
 	r.quiet() // nothing comes after it
 	if l.form == "none" {
 		// The same application again, now on the old table: both must end as one.

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/cli"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 // backlogCommand is a streamer that finds a backlog.
@@ -29,7 +29,7 @@ func (c *backlogCommand) Run(ctx context.Context, streams cli.Streams) error {
 		}
 		began := time.Now()
 		samples, err := r.sampled(ctx, func() error {
-			status, err := r.until(ctx, "the backlog to be applied", func(s *assembly.Status) bool {
+			status, err := r.until(ctx, "the backlog to be applied", func(s *operate.Status) bool {
 				return s.Counts.Total() >= int64(c.Items) && s.SnapshotLag == 0 && s.LiveLag == 0
 			})
 			if err == nil && status.Counts.Applied+status.Counts.Present+status.Counts.Duplicate != int64(c.Items) {

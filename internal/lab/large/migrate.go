@@ -11,6 +11,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/cli"
 	"github.com/crossfadedb/crossfade/internal/demo"
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 // schema is the key of the tables.
@@ -47,7 +48,7 @@ func (r *run) copy(ctx context.Context, app *demo.Application) error {
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- app.Run(living, 0) }()
-	_, err := r.until(ctx, "the snapshot to be closed and applied", func(s *assembly.Status) bool {
+	_, err := r.until(ctx, "the snapshot to be closed and applied", func(s *operate.Status) bool {
 		return s.Phase == checkpoint.Streaming && s.SnapshotLag == 0
 	})
 	stop()
@@ -55,7 +56,7 @@ func (r *run) copy(ctx context.Context, app *demo.Application) error {
 		return err
 	}
 	stopped := time.Now()
-	_, err = r.until(ctx, "every change to be captured and applied", func(s *assembly.Status) bool {
+	_, err = r.until(ctx, "every change to be captured and applied", func(s *operate.Status) bool {
 		return s.Capture != nil && s.Capture.Confirmed.After(stopped) && s.LiveLag == 0
 	})
 	r.say("everything is applied after %.0f s, %d changes among it", time.Since(began).Seconds(), app.Done())

@@ -16,6 +16,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/cli"
 	"github.com/crossfadedb/crossfade/internal/demo"
 	"github.com/crossfadedb/crossfade/internal/migration"
+	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
 const (
@@ -93,7 +94,7 @@ kafka: {brokers: ["%[5]s"]}
 		return err
 	}
 	r.ended = append(r.ended, r.parts.Close)
-	_, err = assembly.Create(ctx, config, assembly.CreateOptions{EnableStream: true, Logger: logger})
+	_, err = operate.Create(ctx, config, operate.CreateOptions{EnableStream: true, Logger: logger})
 	return err
 }
 
@@ -134,11 +135,11 @@ func (r *run) sampled(ctx context.Context, work func() error) ([]sample, error) 
 }
 
 // until waits for a status. No worker may fail meanwhile.
-func (r *run) until(ctx context.Context, what string, reached func(*assembly.Status) bool) (*assembly.Status, error) {
+func (r *run) until(ctx context.Context, what string, reached func(*operate.Status) bool) (*operate.Status, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("waited %s in vain for %s", patience, what))
 	defer cancel()
 	for n := 0; ; n++ {
-		status, err := r.parts.Status(ctx)
+		status, err := operate.NewOnlooker(r.parts).Status(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/operate"
 	"github.com/crossfadedb/crossfade/internal/sweep"
 )
 
@@ -83,8 +84,8 @@ func (p *process) run(ctx context.Context, w *world) (err error) {
 	worker := assembly.WorkerOptions{Capture: true, Apply: true, Logger: logger, Network: network}
 	switch p.role {
 	case creator:
-		var report *assembly.CreateReport
-		report, err = assembly.Create(ctx, w.config, assembly.CreateOptions{KeepExisting: len(w.model.owned) > 0, Logger: logger, Network: network})
+		var report *operate.CreateReport
+		report, err = operate.Create(ctx, w.config, operate.CreateOptions{KeepExisting: len(w.model.owned) > 0, Logger: logger, Network: network})
 		if report != nil && report.Refused() {
 			err = fmt.Errorf("%w: %+v", err, report.Checks)
 		}
@@ -94,7 +95,7 @@ func (p *process) run(ctx context.Context, w *world) (err error) {
 		worker.Capture, worker.Apply = p.role != applier, p.role != capturer
 		err = assembly.Streamer(ctx, w.config, worker)
 	case sweeper:
-		p.removed, err = assembly.Sweep(ctx, w.config, assembly.SweepOptions{
+		p.removed, err = operate.Sweep(ctx, w.config, operate.SweepOptions{
 			FallbackReadsOff: true, Logger: logger, Network: network,
 			Say: func(text string) {
 				w.story.tell(p.name, "%s", text)
@@ -104,9 +105,9 @@ func (p *process) run(ctx context.Context, w *world) (err error) {
 			},
 		})
 	case restarter, forcer:
-		_, err = assembly.Restart(ctx, w.config, assembly.RestartOptions{Force: p.role == forcer, Logger: logger, Network: network})
+		_, err = operate.Restart(ctx, w.config, operate.RestartOptions{Force: p.role == forcer, Logger: logger, Network: network})
 	case replayer:
-		err = assembly.Replay(ctx, w.config, assembly.ReplayOptions{NewTableUnused: true, Logger: logger, Network: network})
+		err = operate.Replay(ctx, w.config, operate.ReplayOptions{NewTableUnused: true, Logger: logger, Network: network})
 	}
 	return err
 }

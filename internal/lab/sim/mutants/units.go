@@ -73,13 +73,13 @@ var units = []unit{
 		mutant{
 			name: "applied.from-offsets", file: "internal/assembly/applied.go",
 			from: "	done = applied(w.facts, w.state.Epoch)\n	start :=", to: "	done = committed\n	start :=",
-		}, "internal/assembly", "TestForgottenOffsetsBringNoRowBack",
+		}, "internal/operate", "TestForgottenOffsetsBringNoRowBack",
 	},
 	{
 		mutant{
 			name: "applied.no-epoch", file: "internal/checkpoint/state.go",
 			from: "		s.Epoch++", to: "		s.Epoch += 0",
-		}, "internal/assembly", "TestReplayBeginsAnEpoch",
+		}, "internal/operate", "TestReplayBeginsAnEpoch",
 	},
 	{
 		mutant{
@@ -127,13 +127,13 @@ var units = []unit{
 		mutant{
 			name: "topics.any-partitions", file: "internal/kafka/identity.go",
 			from: "	case found.Partitions != want.Partitions:", to: "	case found.Partitions < want.Partitions:",
-		}, "internal/assembly", "TestWorkersStopAtAddedPartitions",
+		}, "internal/operate", "TestWorkersStopAtAddedPartitions",
 	},
 	{
 		mutant{
 			name: "topics.any-settings", file: "internal/kafka/settings.go",
 			from: "	if len(s.Refused) == 0 {", to: "	if len(s.Refused) >= 0 {",
-		}, "internal/assembly", "TestCreateRefusesACompactedLiveTopic",
+		}, "internal/operate", "TestCreateRefusesACompactedLiveTopic",
 	},
 	{
 		mutant{
@@ -143,45 +143,45 @@ var units = []unit{
 	},
 	{
 		mutant{
-			name: "create.any-leftovers", file: "internal/assembly/topics.go",
+			name: "create.any-leftovers", file: "internal/operate/topics.go",
 			from: "	case len(left) > 0:", to: "	case len(left) > 1<<30:",
-		}, "internal/assembly", "TestCreateRefusesLeftovers",
+		}, "internal/operate", "TestCreateRefusesLeftovers",
 	},
 	{
 		mutant{
-			name: "create.any-items", file: "internal/assembly/checks.go",
+			name: "create.any-items", file: "internal/operate/checks.go",
 			from: "	if s.Highest > 0 && !c.options.TakeOver {", to: "	if s.Highest > 1<<31 && !c.options.TakeOver {",
-		}, "internal/assembly", "TestCreateRefusesItemsOfAnotherMigration",
+		}, "internal/operate", "TestCreateRefusesItemsOfAnotherMigration",
 	},
 	{
 		mutant{
-			name: "create.any-expiry", file: "internal/assembly/checks.go",
+			name: "create.any-expiry", file: "internal/operate/checks.go",
 			from: "	case ttl.Removes():", to: "	case ttl.Status == \"\":",
-		}, "internal/assembly", "TestCreateRefusesTimeToLive",
+		}, "internal/operate", "TestCreateRefusesTimeToLive",
 	},
 	{
 		mutant{
-			name: "replay.without-a-word", file: "internal/assembly/replay.go",
-			from: "	if !o.NewTableUnused && (p.from()", to: "	if o.NewTableUnused && (p.from()",
-		}, "internal/assembly", "TestReplayIsRefusedWithoutTheOperatorsWord",
+			name: "replay.without-a-word", file: "internal/operate/replay.go",
+			from: "	if !p.options.NewTableUnused && (p.From()", to: "	if p.options.NewTableUnused && (p.From()",
+		}, "internal/operate", "TestReplayIsRefusedWithoutTheOperatorsWord",
 	},
 	{
 		mutant{
-			name: "status.unread-is-well", file: "internal/assembly/status_fold.go",
+			name: "status.unread-is-well", file: "internal/operate/fold.go",
 			from: "			return r.confirmed(checkpoint.ShardFact{Shard: id})", to: "			return r.at, \"\"",
-		}, "internal/assembly", "TestFoldCapture",
+		}, "internal/operate", "TestFoldCapture",
 	},
 	{
 		mutant{
-			name: "status.nobody-works", file: "internal/assembly/verdict.go",
+			name: "status.nobody-works", file: "internal/operate/verdict.go",
 			from: "judgeStopped, judgeRoles, judgeCapture", to: "judgeStopped, judgeCapture",
-		}, "internal/assembly", "TestVerdict",
+		}, "internal/operate", "TestVerdict",
 	},
 	{
 		mutant{
 			name: "outage.no-logger", file: "internal/assembly/kafka.go",
 			from: "p.Config.Grace), Logger: p.Logger,", to: "p.Config.Grace),",
-		}, "internal/assembly", "TestADeadDependencyIsSaidWithinFiveSeconds",
+		}, "internal/operate", "TestADeadDependencyIsSaidWithinFiveSeconds",
 	},
 	{
 		mutant{

@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/embedded/broker"
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -122,7 +123,7 @@ func TestStatusOfAnotherTablesFileShowsNoFigures(t *testing.T) {
 	c.Target.DynamoDB.Table = "other"
 	s, err := ReadStatus(t.Context(), c)
 	require.Nil(t, s)
-	changed, ok := errors.AsType[*ConfigChangedError](err)
+	changed, ok := errors.AsType[*assembly.ConfigChangedError](err)
 	require.True(t, ok, "%v", err)
 	require.Len(t, changed.Differences, 1)
 }
@@ -149,7 +150,7 @@ func TestStatusKnowsHowAWorkerEnded(t *testing.T) {
 	w := newWorld(t)
 	c := w.created("")
 	stop, _ := w.start(func(ctx context.Context) error {
-		return Streamer(ctx, c, WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
+		return assembly.Streamer(ctx, c, assembly.WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
 	})
 	w.until("the streamer is a member", func() bool {
 		s := w.status(c)
@@ -161,7 +162,7 @@ func TestStatusKnowsHowAWorkerEnded(t *testing.T) {
 	require.NoError(t, stop())
 
 	w.refuse("GetRecords", "AccessDeniedException")
-	err := Streamer(t.Context(), c, WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
+	err := assembly.Streamer(t.Context(), c, assembly.WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
 	require.Error(t, err)
 	s = w.status(c)
 	failed := s.Workers[slices.IndexFunc(s.Workers, func(w Worker) bool { return w.Error != nil })]
@@ -176,10 +177,10 @@ func TestStatusCountsADeadLetterOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c := w.created("")
-	p, err := Open(t.Context(), c, w.logger())
+	p, err := assembly.Open(t.Context(), c, w.logger())
 	require.NoError(t, err)
 	defer p.Close()
-	onlooker := p.Onlooker()
+	onlooker := NewOnlooker(p)
 	s, err := onlooker.Status(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, DeadLetters{Reasons: map[events.Reason]int64{}}, s.DeadLetters)
@@ -225,10 +226,10 @@ func TestWatchGoesOnWithoutKafka(t *testing.T) {
 	b, err := broker.Start("")
 	require.NoError(t, err)
 	w.brokers = b.Address()
-	p, err := Open(t.Context(), w.created(""), w.logger())
+	p, err := assembly.Open(t.Context(), w.created(""), w.logger())
 	require.NoError(t, err)
 	defer p.Close()
-	onlooker := p.Onlooker()
+	onlooker := NewOnlooker(p)
 	var seen []*Status
 	err = onlooker.watch(t.Context(), time.Millisecond, func(s *Status) (bool, error) {
 		if seen = append(seen, s); len(seen) == 1 {

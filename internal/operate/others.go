@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/fault"
-	"github.com/crossfadedb/crossfade/internal/kafka"
 )
 
 // otherPatience is how long the history of another migration is waited for, once. What does not come by then is unknown.
@@ -21,9 +21,9 @@ type otherMigration struct {
 }
 
 // others reads the histories of the other migrations on the cluster. What looks like one and cannot be read is unknown.
-func (p *Parts) others(ctx context.Context) (found []otherMigration, unknown []string, err error) {
+func others(ctx context.Context, p *assembly.Parts) (found []otherMigration, unknown []string, err error) {
 	var names []string
-	err = p.patiently(ctx, func(ctx context.Context) (err error) {
+	err = p.Patiently(ctx, func(ctx context.Context) (err error) {
 		names, err = p.Kafka.Migrations(ctx)
 		return err
 	})
@@ -31,7 +31,7 @@ func (p *Parts) others(ctx context.Context) (found []otherMigration, unknown []s
 		if name == p.Config.Name {
 			continue // this one
 		}
-		state, err := p.history(ctx, name)
+		state, err := history(ctx, p, name)
 		if err != nil {
 			p.Logger.Debug("the history of another migration cannot be read", "migration", name, "error", err)
 			unknown = append(unknown, name)
@@ -44,10 +44,10 @@ func (p *Parts) others(ctx context.Context) (found []otherMigration, unknown []s
 	return found, unknown, err
 }
 
-func (p *Parts) history(ctx context.Context, name string) (checkpoint.State, error) {
+func history(ctx context.Context, p *assembly.Parts, name string) (checkpoint.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, otherPatience)
 	defer cancel()
-	return checkpoint.NewControl(p.Kafka.Log(kafka.TopicsOf(name).Control), p.process).Refresh(ctx)
+	return p.ControlOf(name).Refresh(ctx)
 }
 
 // intoSame reports whether another migration was created for the new table of this one. Where both identities are known they
@@ -68,7 +68,7 @@ func (c *creation) intoSame(o otherMigration) bool {
 // checkOthers refuses a table that another migration of the same cluster writes, unless it is to be taken over and nobody
 // works on the other one any more.
 func (c *creation) checkOthers(ctx context.Context) (string, error) {
-	others, unknown, err := c.others(ctx)
+	others, unknown, err := others(ctx, c.Parts)
 	if err != nil {
 		return "", err
 	}
@@ -100,7 +100,7 @@ func (c *creation) checkOthers(ctx context.Context) (string, error) {
 // checkAbove refuses a new generation of a migration when another one has begun above it in the same table: what a restart
 // writes would not be the highest there.
 func (c *creation) checkAbove(ctx context.Context, state checkpoint.State) (string, error) {
-	others, unknown, err := c.others(ctx)
+	others, unknown, err := others(ctx, c.Parts)
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/capture"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
@@ -21,7 +22,7 @@ type CreateOptions struct {
 	KeepExisting bool // items of the new table without a version are the application's, and stay as they are
 	TakeOver     bool // items of earlier migrations are in the new table: begin above all of their generations
 	Logger       *slog.Logger
-	Network      *Network // nil: the machine's own
+	Network      *assembly.Network // nil: the machine's own
 }
 
 // Check is one thing that create looked at before it changed anything.
@@ -56,7 +57,7 @@ func (r *CreateReport) Refused() bool {
 // makes the start of capture durable, and appends the control record, in this order. A crash in between leaves a
 // migration that is not created; Create goes on from there. Of a created one it changes nothing.
 func Create(ctx context.Context, c *migration.Config, o CreateOptions) (*CreateReport, error) {
-	p, err := openOn(ctx, o.Network, c, o.Logger)
+	p, err := assembly.OpenOn(ctx, o.Network, c, o.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func Create(ctx context.Context, c *migration.Config, o CreateOptions) (*CreateR
 
 // creation is one run of create.
 type creation struct {
-	*Parts
+	*assembly.Parts
 	options CreateOptions
 	report  *CreateReport
 	old     dynamodb.Description
@@ -83,14 +84,14 @@ func (c *creation) run(ctx context.Context) (*CreateReport, error) {
 	if !c.checkTables(ctx) {
 		return c.report, errChecks
 	}
-	state, err := c.state(ctx)
+	state, err := stateOf(ctx, c.Parts)
 	if err != nil {
 		return c.report, err
 	}
 	if state.Created != nil {
 		// What is in the tables by now is the migration's own, and the application's.
 		c.report.Existed, c.report.Generation = true, state.Generation()
-		if err := c.sameConfig(state); err != nil {
+		if err := c.SameConfig(state); err != nil {
 			return c.report, err
 		}
 		if c.checkTopics(ctx); c.report.Refused() {
@@ -111,22 +112,22 @@ func (c *creation) run(ctx context.Context) (*CreateReport, error) {
 
 func (c *creation) create(ctx context.Context) error {
 	// The checks may have taken hours; of a migration that was created meanwhile nothing is changed.
-	if state, err := c.state(ctx); err != nil || state.Created != nil {
+	if state, err := stateOf(ctx, c.Parts); err != nil || state.Created != nil {
 		c.report.Existed = state.Created != nil
 		return err
 	}
 	if err := c.enableStream(ctx); err != nil {
 		return err
 	}
-	topics, err := c.Kafka.CreateTopics(ctx, c.topicSpec())
+	topics, err := c.Kafka.CreateTopics(ctx, c.TopicSpec())
 	if err != nil {
 		return err
 	}
 	c.topics = topics
 	// Invariant 3: the start of capture is durable before the control record lets any worker scan.
-	if c.from() == "stream" {
-		facts := c.facts()
-		if err := c.patiently(ctx, facts.Refresh); err != nil {
+	if c.From() == "stream" {
+		facts := c.Facts()
+		if err := c.Patiently(ctx, facts.Refresh); err != nil {
 			return err
 		}
 		started, err := capture.Start(ctx, dynamodb.NewStream(c.Old, c.old.Stream, c.old.KeySchema), facts, c.generation())
@@ -135,12 +136,17 @@ func (c *creation) create(ctx context.Context) error {
 		}
 		c.report.Shards = started
 	}
-	return c.append(ctx, c.control())
+	return c.append(ctx, c.Control())
+}
+
+// stateOf reads the control log; the zero State when there is none.
+func stateOf(ctx context.Context, p *assembly.Parts) (checkpoint.State, error) {
+	return assembly.Patiently(ctx, p, p.State)
 }
 
 // append appends the control record, unless there is one.
 func (c *creation) append(ctx context.Context, control *checkpoint.Control) error {
-	return c.patiently(ctx, func(ctx context.Context) error {
+	return c.Patiently(ctx, func(ctx context.Context) error {
 		_, wrote, err := control.Update(ctx, func(state checkpoint.State) (*checkpoint.ControlEntry, error) {
 			if state.Created != nil {
 				return nil, nil // another create was first: it has passed the same checks
@@ -155,7 +161,7 @@ func (c *creation) append(ctx context.Context, control *checkpoint.Control) erro
 }
 
 func (c *creation) enableStream(ctx context.Context) (err error) {
-	if c.options.EnableStream && c.from() == "stream" && c.old.Stream == "" {
+	if c.options.EnableStream && c.From() == "stream" && c.old.Stream == "" {
 		c.old.Stream, err = c.Old.EnableStream(ctx)
 	}
 	return err
@@ -198,10 +204,10 @@ func (c *creation) check(ctx context.Context) {
 	c.note("remove permission", func() (string, error) { return c.checkRemove(ctx) })
 	c.note("time to live of the new table", func() (string, error) { return c.checkTimeToLive(ctx) })
 	c.note("items of the new table", func() (string, error) { return c.checkItems(ctx) })
-	if c.from() == "stream" || c.options.TakeOver {
+	if c.From() == "stream" || c.options.TakeOver {
 		c.note("lookup permission", func() (string, error) { return c.checkLookup(ctx) })
 	}
-	if c.from() == "stream" {
+	if c.From() == "stream" {
 		c.notesOfStream(ctx)
 	}
 }
@@ -228,7 +234,7 @@ func (c *creation) checkKeys() (string, error) {
 	if !c.old.KeySchema.Equal(c.new.KeySchema) {
 		return "", fmt.Errorf("the old table's key is %s, the new one's is %s; they must be the same", c.old.KeySchema, c.new.KeySchema)
 	}
-	for _, name := range c.reserved() {
+	for _, name := range c.Reserved() {
 		for _, key := range c.old.KeySchema {
 			if key.Name == name {
 				return "", fmt.Errorf("the key attribute %q has a name that Crossfade uses; choose another under attributes: in the configuration", name)
@@ -253,13 +259,4 @@ func (c *creation) checkStream(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return checkStreamRead(ctx, stream, len(shards))
-}
-
-// reserved are the attribute names that no item may use.
-func (p *Parts) reserved() []string {
-	names := Attributes(p.Config)
-	if p.from() == "none" {
-		return []string{names.Deleted}
-	}
-	return names.Names()
 }

@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
 )
@@ -122,36 +123,36 @@ func judgeStopped(s *Status) (reasons []Reason) {
 }
 
 // neededRoles are those that somebody must have for the migration to go on.
-func neededRoles(s *Status) (roles []Role) {
+func neededRoles(s *Status) (roles []assembly.Role) {
 	if s.Phase == checkpoint.Copying || s.Phase == checkpoint.Marking {
-		roles = append(roles, SnapshotRole)
+		roles = append(roles, assembly.SnapshotRole)
 	}
 	if s.From == apply.FromStream {
-		roles = append(roles, CaptureRole)
+		roles = append(roles, assembly.CaptureRole)
 	}
 	if s.From != apply.FromNone || s.Phase != checkpoint.Streaming || s.SnapshotLag > 0 {
-		roles = append(roles, ApplyRole)
+		roles = append(roles, assembly.ApplyRole)
 	}
 	return roles
 }
 
 func judgeRoles(s *Status) (reasons []Reason) {
 	for _, role := range neededRoles(s) {
-		if len(s.Members[role.group(s.Name)]) > 0 {
+		if len(s.Members[role.Group(s.Name)]) > 0 {
 			continue
 		}
-		what := map[Role]string{
-			SnapshotRole: "nobody reads the old table", CaptureRole: "nobody captures the old table's changes", ApplyRole: "nobody applies",
+		what := map[assembly.Role]string{
+			assembly.SnapshotRole: "nobody reads the old table", assembly.CaptureRole: "nobody captures the old table's changes", assembly.ApplyRole: "nobody applies",
 		}[role]
-		reasons = append(reasons, Reason{Level: Act, What: what + lastWords(s, role), Do: "start a " + map[Role]string{
-			SnapshotRole: "snapshot worker", CaptureRole: "streamer (without --only, or with --only capture)", ApplyRole: "streamer (without --only, or with --only apply)",
+		reasons = append(reasons, Reason{Level: Act, What: what + lastWords(s, role), Do: "start a " + map[assembly.Role]string{
+			assembly.SnapshotRole: "snapshot worker", assembly.CaptureRole: "streamer (without --only, or with --only capture)", assembly.ApplyRole: "streamer (without --only, or with --only apply)",
 		}[role]})
 	}
 	return reasons
 }
 
 // lastWords tell what became of the last worker of a role.
-func lastWords(s *Status, role Role) string {
+func lastWords(s *Status, role assembly.Role) string {
 	for _, w := range s.Workers {
 		switch {
 		case !slices.Contains(w.Roles, string(role)):
@@ -231,7 +232,7 @@ func (w Worker) missed(s *Status) bool {
 		replaced := slices.ContainsFunc(s.Workers, func(o Worker) bool {
 			return o.Started.After(w.Ended) && o.Error == nil && slices.Contains(o.Roles, string(role))
 		})
-		if !replaced && len(s.Members[role.group(s.Name)]) > 0 {
+		if !replaced && len(s.Members[role.Group(s.Name)]) > 0 {
 			return true
 		}
 	}

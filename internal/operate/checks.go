@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
@@ -32,7 +33,7 @@ const (
 // unhurried is patiently, but for throttling, however long that goes on: a page may take the quota of a minute.
 func (c *creation) unhurried(ctx context.Context, op func(context.Context) error) error {
 	for {
-		err := c.patiently(ctx, op)
+		err := c.Patiently(ctx, op)
 		if fault.ThrottleOf(err) == fault.NotThrottled || ctx.Err() != nil {
 			return err
 		}
@@ -46,19 +47,19 @@ func (c *creation) checkItems(ctx context.Context) (string, error) {
 	if c.new.Items > surveyAlone {
 		segments = surveySegments
 	}
-	survey, err := c.New.Survey(ctx, Attributes(c.Config), c.new.KeySchema, segments, c.unhurried, func(s dynamodb.Survey) bool {
+	survey, err := c.New.Survey(ctx, assembly.Attributes(c.Config), c.new.KeySchema, segments, c.unhurried, func(s dynamodb.Survey) bool {
 		if time.Since(last) >= surveyLines {
 			last = time.Now()
 			c.Logger.Info("reading the new table, for items that are not this migration's", "items", s.Items, "about", c.new.Items)
 		}
-		return s.Items >= surveyEnough && (c.from() == apply.FromNone || c.foreign(s) != nil)
+		return s.Items >= surveyEnough && (c.From() == apply.FromNone || c.foreign(s) != nil)
 	})
 	if err != nil {
-		return needed("", err, "crossfade sweep will need it", c.from() != apply.FromNone)
+		return needed("", err, "crossfade sweep will need it", c.From() != apply.FromNone)
 	}
 	c.highest = max(c.highest, survey.Highest)
 	found := described(survey)
-	if c.from() == apply.FromNone {
+	if c.From() == apply.FromNone {
 		return found, c.plain(survey)
 	}
 	if problem := c.foreign(survey); problem != nil {

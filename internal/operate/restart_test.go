@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/capture"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
@@ -272,7 +273,7 @@ func (w *world) goesOn(ended <-chan error) {
 // zombie publishes, of generation 1, that rows are there: from a scan and from the stream.
 func (w *world) zombie(c *migration.Config, kind string, n int) {
 	w.t.Helper()
-	p, err := Open(w.t.Context(), c, w.logger())
+	p, err := assembly.Open(w.t.Context(), c, w.logger())
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, p.Close()) }()
 	for class, topic := range map[events.Class]string{events.Snapshot: p.Topics.Snapshot, events.Live: p.Topics.Live} {
@@ -304,7 +305,7 @@ func TestWorkersJoinTheNewGeneration(t *testing.T) {
 	stopAll, _ := w.run(c)
 	w.streaming(c, 1)
 	stopApply, _ := w.start(func(ctx context.Context) error {
-		return Streamer(ctx, c, WorkerOptions{Apply: true, Logger: w.logger()})
+		return assembly.Streamer(ctx, c, assembly.WorkerOptions{Apply: true, Logger: w.logger()})
 	})
 	for generation := uint32(2); generation <= 3; generation++ {
 		for n := range 20 {
@@ -323,9 +324,11 @@ func TestWorkersJoinTheNewGeneration(t *testing.T) {
 	report, err := Restart(t.Context(), c, RestartOptions{Force: true, Logger: w.logger()})
 	require.NoError(t, err)
 	require.EqualValues(t, 4, report.Generation)
-	_, snapshotEnded := w.start(func(ctx context.Context) error { return Snapshot(ctx, c, WorkerOptions{Logger: w.logger()}) })
+	_, snapshotEnded := w.start(func(ctx context.Context) error {
+		return assembly.Snapshot(ctx, c, assembly.WorkerOptions{Logger: w.logger()})
+	})
 	stopCapture, _ := w.start(func(ctx context.Context) error {
-		return Streamer(ctx, c, WorkerOptions{Capture: true, Logger: w.logger()})
+		return assembly.Streamer(ctx, c, assembly.WorkerOptions{Capture: true, Logger: w.logger()})
 	})
 	require.NoError(t, <-snapshotEnded, "it ends when all is marked")
 	w.streaming(c, 4)
@@ -342,11 +345,11 @@ func TestRestartAfterOneThatDied(t *testing.T) {
 	w.streaming(c, 1)
 	require.NoError(t, stop())
 
-	p, err := Open(t.Context(), c, w.logger())
+	p, err := assembly.Open(t.Context(), c, w.logger())
 	require.NoError(t, err)
 	described, err := p.Old.Describe(t.Context())
 	require.NoError(t, err)
-	_, err = capture.Start(t.Context(), dynamodb.NewStream(p.Old, described.Stream, described.KeySchema), p.facts(), 2)
+	_, err = capture.Start(t.Context(), dynamodb.NewStream(p.Old, described.Stream, described.KeySchema), p.Facts(), 2)
 	require.NoError(t, err)
 	require.NoError(t, p.Close())
 	w.write("a", "second")
@@ -428,7 +431,7 @@ func TestRestartRefuses(t *testing.T) {
 	_, err = Create(t.Context(), c, CreateOptions{EnableStream: true, Logger: w.logger()})
 	require.NoError(t, err)
 	_, err = Restart(t.Context(), w.config("snapshot: {segments: 3}"), RestartOptions{Force: true, Logger: w.logger()})
-	_, refused = errors.AsType[*ConfigChangedError](err)
+	_, refused = errors.AsType[*assembly.ConfigChangedError](err)
 	require.True(t, refused, "%v", err)
 
 	for operation, what := range map[string]string{

@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -15,11 +15,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
-	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
 
@@ -60,9 +59,9 @@ func (w *world) deleteTopic(topic string) {
 }
 
 // parts are the connections of a command.
-func (w *world) parts(config *migration.Config) *Parts {
+func (w *world) parts(config *migration.Config) *assembly.Parts {
 	w.t.Helper()
-	p, err := Open(w.t.Context(), config, w.logger())
+	p, err := assembly.Open(w.t.Context(), config, w.logger())
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { require.NoError(w.t, p.Close()) })
 	return p
@@ -184,41 +183,41 @@ func TestCreateRefusesLeftovers(t *testing.T) {
 	t.Parallel()
 	records := []events.Record{{Key: []byte(`{"pk":{"S":"a"}}`), Value: []byte("{}")}}
 	for name, c := range map[string]struct {
-		leave func(*testing.T, *Parts)
+		leave func(*testing.T, *assembly.Parts)
 		form  string
 		says  string // empty: it is allowed
 	}{
-		"snapshot records": {func(t *testing.T, p *Parts) {
+		"snapshot records": {func(t *testing.T, p *assembly.Parts) {
 			require.NoError(t, p.Kafka.Publish(p.Topics.Snapshot, 3)(t.Context(), records))
 		}, "", "topic orders.snapshot has records"},
-		"live records": {func(t *testing.T, p *Parts) {
+		"live records": {func(t *testing.T, p *assembly.Parts) {
 			require.NoError(t, p.Kafka.Publish(p.Topics.Live, 3)(t.Context(), records))
 		}, "", "topic orders.live has records"},
-		"live records of an application": {func(t *testing.T, p *Parts) {
+		"live records of an application": {func(t *testing.T, p *assembly.Parts) {
 			require.NoError(t, p.Kafka.Publish(p.Topics.Live, 3)(t.Context(), records))
 		}, "live: {from: app, position: header}", ""},
-		"dead letters": {func(t *testing.T, p *Parts) {
+		"dead letters": {func(t *testing.T, p *assembly.Parts) {
 			require.NoError(t, p.Kafka.DeadLetter(p.Topics.DLQ)(t.Context(), records[0], &events.Invalid{}))
 		}, "live: {from: app, position: header}", "topic orders.dlq has records"},
-		"facts of a segment": {func(t *testing.T, p *Parts) {
-			require.NoError(t, p.facts().WriteSegments(t.Context(), checkpoint.SegmentFact{Generation: 1, Total: 2, Pages: 1}))
+		"facts of a segment": {func(t *testing.T, p *assembly.Parts) {
+			require.NoError(t, p.Facts().WriteSegments(t.Context(), checkpoint.SegmentFact{Generation: 1, Total: 2, Pages: 1}))
 		}, "", "a fact about segment/1/2/0"},
-		"facts of a shard that was read": {func(t *testing.T, p *Parts) {
-			require.NoError(t, p.facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 1, Shard: "s", Records: 3}))
+		"facts of a shard that was read": {func(t *testing.T, p *assembly.Parts) {
+			require.NoError(t, p.Facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 1, Shard: "s", Records: 3}))
 		}, "", "a fact about shard/1/s that is more than its start"},
-		"facts of a restart": {func(t *testing.T, p *Parts) {
-			require.NoError(t, p.facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 2, Shard: "s", Records: 1}))
+		"facts of a restart": {func(t *testing.T, p *assembly.Parts) {
+			require.NoError(t, p.Facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 2, Shard: "s", Records: 1}))
 		}, "", "a fact about shard/2/s"},
-		"the start of capture above another migration": {func(t *testing.T, p *Parts) {
-			require.NoError(t, p.facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 2, Shard: "s"}))
+		"the start of capture above another migration": {func(t *testing.T, p *assembly.Parts) {
+			require.NoError(t, p.Facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 2, Shard: "s"}))
 		}, "", ""},
-		"something applied": {func(t *testing.T, p *Parts) {
-			require.NoError(t, p.facts().WriteApplied(t.Context(), checkpoint.AppliedFact{Topic: p.Topics.Snapshot, Offset: 1}))
+		"something applied": {func(t *testing.T, p *assembly.Parts) {
+			require.NoError(t, p.Facts().WriteApplied(t.Context(), checkpoint.AppliedFact{Topic: p.Topics.Snapshot, Offset: 1}))
 		}, "", "a fact about applied/0/orders.snapshot/0"},
-		"the start of capture": {func(t *testing.T, p *Parts) {
-			require.NoError(t, p.facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 1, Shard: "s", Before: true}))
+		"the start of capture": {func(t *testing.T, p *assembly.Parts) {
+			require.NoError(t, p.Facts().WriteShards(t.Context(), checkpoint.ShardFact{Generation: 1, Shard: "s", Before: true}))
 		}, "", ""},
-		"committed offsets": {func(t *testing.T, p *Parts) {
+		"committed offsets": {func(t *testing.T, p *assembly.Parts) {
 			require.NoError(t, p.Kafka.ResetToStart(t.Context(), p.Config.Name, p.Topics.Snapshot))
 		}, "", "group orders has committed offset 0 of orders.snapshot/0"},
 	} {
@@ -227,7 +226,7 @@ func TestCreateRefusesLeftovers(t *testing.T) {
 			w := newWorld(t)
 			config := w.config(c.form)
 			p := w.parts(config)
-			_, err := p.Kafka.CreateTopics(t.Context(), p.topicSpec())
+			_, err := p.Kafka.CreateTopics(t.Context(), p.TopicSpec())
 			require.NoError(t, err)
 			c.leave(t, p)
 			if c.says == "" {
@@ -238,7 +237,7 @@ func TestCreateRefusesLeftovers(t *testing.T) {
 			require.Contains(t, problem, c.says)
 			require.Contains(t, problem, `delete the topics that begin with "orders."`)
 			require.Contains(t, problem, "or choose another name")
-			state, err := p.state(t.Context())
+			state, err := p.State(t.Context())
 			require.NoError(t, err)
 			require.Nil(t, state.Created)
 		})
@@ -246,10 +245,10 @@ func TestCreateRefusesLeftovers(t *testing.T) {
 }
 
 // recreate replaces a topic by an empty one of the same name, which has all the right settings.
-func (w *world) recreate(p *Parts, topic string) {
+func (w *world) recreate(p *assembly.Parts, topic string) {
 	w.t.Helper()
 	w.deleteTopic(topic)
-	_, err := p.Kafka.CreateTopics(w.t.Context(), p.topicSpec())
+	_, err := p.Kafka.CreateTopics(w.t.Context(), p.TopicSpec())
 	require.NoError(w.t, err)
 }
 
@@ -271,9 +270,11 @@ func TestWorkersRefuseARecreatedTopic(t *testing.T) {
 				says = `the migration "orders" has not been created`
 			}
 			for name, use := range map[string]func() error{
-				"snapshot": func() error { return Snapshot(t.Context(), config, WorkerOptions{Logger: w.logger()}) },
+				"snapshot": func() error {
+					return assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger()})
+				},
 				"streamer": func() error {
-					return Streamer(t.Context(), config, WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
+					return assembly.Streamer(t.Context(), config, assembly.WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
 				},
 				"sweep": func() error {
 					_, err := Sweep(t.Context(), config, SweepOptions{Logger: w.logger()})
@@ -317,7 +318,7 @@ func (w *world) startStreamer(config *migration.Config) chan error {
 	w.t.Helper()
 	p, ended := w.parts(config), make(chan error, 1)
 	go func() {
-		ended <- Streamer(w.t.Context(), config, WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
+		ended <- assembly.Streamer(w.t.Context(), config, assembly.WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
 	}()
 	for {
 		members, err := p.Kafka.Members(w.t.Context(), config.Name)
@@ -361,52 +362,7 @@ func TestWorkersStopAtAddedPartitions(t *testing.T) {
 	err = <-ended
 	require.ErrorContains(t, err, "topic orders.live has 7 partitions, the configuration says 3")
 	require.Equal(t, fault.Fatal, fault.Of(err))
-	require.ErrorContains(t, Streamer(t.Context(), config, WorkerOptions{Apply: true, Logger: w.logger()}), "has 7 partitions")
-}
-
-// Between two looks at the ids a worker may have read from a topic that was made again, or published to it. It commits
-// nothing of that, and writes no fact and no control entry about it.
-func TestNothingIsSaidOfARecreatedTopic(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	config := w.config("")
-	w.creates(config)
-	p := w.parts(config)
-	state, err := p.recorded(t.Context())
-	require.NoError(t, err)
-	at := &worker{Parts: p, state: state}
-	id := events.TopicPartition{Topic: p.Topics.Snapshot}
-	require.NoError(t, at.facts().WriteSegments(t.Context(), checkpoint.SegmentFact{Generation: 1, Total: 64, Pages: 1}))
-
-	w.recreate(p, p.Topics.Snapshot)
-	for name, say := range map[string]func(context.Context) error{
-		"commit": func(ctx context.Context) error {
-			return at.commit(kafka.Assignment{})(ctx, map[events.TopicPartition]apply.Progress{id: {Offset: 1}})
-		},
-		"fact": func(ctx context.Context) error {
-			return at.facts().WriteSegments(ctx, checkpoint.SegmentFact{Generation: 1, Total: 64, Pages: 2})
-		},
-		"control entry": func(ctx context.Context) error {
-			control := at.control()
-			if _, err := control.Refresh(ctx); err != nil {
-				return err
-			}
-			_, err := control.Append(ctx, checkpoint.ControlEntry{Closed: &checkpoint.Closed{Generation: 1}})
-			return err
-		},
-	} {
-		require.ErrorContains(t, say(t.Context()), "deleted and made again", name)
-	}
-	progress, err := p.Kafka.Progress(t.Context(), "orders", p.Topics.Snapshot)
-	require.NoError(t, err)
-	require.Empty(t, progress)
-	facts := p.facts()
-	require.NoError(t, facts.Refresh(t.Context()))
-	fact, _ := facts.Segment(1, 0, 64)
-	require.EqualValues(t, 1, fact.Pages)
-	after, err := p.state(t.Context())
-	require.NoError(t, err)
-	require.Nil(t, after.Closed)
+	require.ErrorContains(t, assembly.Streamer(t.Context(), config, assembly.WorkerOptions{Apply: true, Logger: w.logger()}), "has 7 partitions")
 }
 
 // A topic that is gone is waited for, as a broker that has just started may not know it, and said.
@@ -416,10 +372,10 @@ func TestMissingTopicIsSaid(t *testing.T) {
 	config := w.config("")
 	w.creates(config)
 	p := w.parts(config)
-	state, err := p.recorded(t.Context())
+	state, err := p.Recorded(t.Context())
 	require.NoError(t, err)
 	w.deleteTopic(p.Topics.Work)
-	err = p.confirm(t.Context(), state)
+	err = p.Confirm(t.Context(), state)
 	require.Equal(t, fault.Retry, fault.Of(err))
 	require.ErrorContains(t, err, "topic orders.work is not there")
 	s := w.status(config)
@@ -434,11 +390,11 @@ func TestUnrecordedTopicsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	config := w.config("")
 	p := w.parts(config)
-	_, err := p.Kafka.CreateTopics(t.Context(), p.topicSpec())
+	_, err := p.Kafka.CreateTopics(t.Context(), p.TopicSpec())
 	require.NoError(t, err)
-	_, err = p.control().Append(t.Context(), checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 1, Config: config.Fingerprint()}})
+	_, err = p.Control().Append(t.Context(), checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 1, Config: config.Fingerprint()}})
 	require.NoError(t, err)
-	err = Snapshot(t.Context(), config, WorkerOptions{Logger: w.logger()})
+	err = assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger()})
 	require.Equal(t, fault.Fatal, fault.Of(err))
 	require.ErrorContains(t, err, "create the migration anew, with this build")
 }
@@ -478,7 +434,7 @@ func TestMissingControlTopicIsWaitedFor(t *testing.T) {
 		})
 		enough()
 	}})
-	_, err := p.recorded(ctx)
+	_, err := p.Recorded(ctx)
 	require.ErrorIs(t, err, context.Canceled, "it is tried again until nobody waits any more")
 	require.Contains(t, last, "topic orders.control is not there, and 5 others of this name are")
 }

@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/migration"
@@ -105,7 +106,7 @@ func (b *bubble) close() {
 }
 
 // network is the bubble's.
-func (b *bubble) network() *Network { return &Network{Dial: b.dial, Transport: b} }
+func (b *bubble) network() *assembly.Network { return &assembly.Network{Dial: b.dial, Transport: b} }
 
 // away lets something be away from now on.
 func (b *bubble) away(what string, how trouble) {
@@ -241,15 +242,15 @@ func (b *bubble) start(worker func(context.Context, *slog.Logger) error) (stop f
 }
 
 func (b *bubble) copies(ctx context.Context, logger *slog.Logger) error {
-	return Snapshot(ctx, b.config, WorkerOptions{Logger: logger, Network: b.network()})
+	return assembly.Snapshot(ctx, b.config, assembly.WorkerOptions{Logger: logger, Network: b.network()})
 }
 
 func (b *bubble) captures(ctx context.Context, logger *slog.Logger) error {
-	return Streamer(ctx, b.config, WorkerOptions{Capture: true, Logger: logger, Network: b.network()})
+	return assembly.Streamer(ctx, b.config, assembly.WorkerOptions{Capture: true, Logger: logger, Network: b.network()})
 }
 
 func (b *bubble) applies(ctx context.Context, logger *slog.Logger) error {
-	return Streamer(ctx, b.config, WorkerOptions{Apply: true, Logger: logger, Network: b.network()})
+	return assembly.Streamer(ctx, b.config, assembly.WorkerOptions{Apply: true, Logger: logger, Network: b.network()})
 }
 
 // Whatever a worker does when something that it needs goes away, it says within 5 s whom it does not reach, what for, and
@@ -338,11 +339,11 @@ func (b *bubble) requireOver(what string) {
 func TestACommandSaysWhatItWaitsFor(t *testing.T) {
 	for name, command := range map[string]func(*bubble, context.Context) error{
 		"status": func(b *bubble, ctx context.Context) error {
-			p, err := openOn(ctx, b.network(), b.config, b.logger())
+			p, err := assembly.OpenOn(ctx, b.network(), b.config, b.logger())
 			if err != nil {
 				return err
 			}
-			return errors.Join(p.Onlooker().watch(ctx, time.Second, func(*Status) (bool, error) { return false, nil }), p.Close())
+			return errors.Join(NewOnlooker(p).watch(ctx, time.Second, func(*Status) (bool, error) { return false, nil }), p.Close())
 		},
 		"sweep": func(b *bubble, ctx context.Context) error {
 			_, err := Sweep(ctx, b.config, SweepOptions{Logger: b.logger(), Network: b.network()})
@@ -412,7 +413,7 @@ func TestAWorkerSaysWhatItBeginsAndWhy(t *testing.T) {
 		require.Len(t, begins, 1)
 		for _, part := range []string{
 			"version=devel", "roles=capture", "migration=orders", "generation=1", "phase=copying", "grace=10m0s", "brokers=" + b.cluster.ListenAddrs()[0],
-			`"old table"="old at http://database"`, `"new table"="new at http://database"`, "configuration=" + fingerprint(b.config.Fingerprint()),
+			`"old table"="old at http://database"`, `"new table"="new at http://database"`, "configuration=" + assembly.Fingerprint(b.config.Fingerprint()),
 		} {
 			require.Contains(t, begins[0].text, part)
 		}
@@ -429,13 +430,4 @@ func TestAWorkerSaysWhatItBeginsAndWhy(t *testing.T) {
 		require.Len(t, b.matching("partitions given up", "this process stops them"), 2, b.story())
 		require.Len(t, b.matching("partitions given up"), len(assigned), b.story())
 	})
-}
-
-// The hash of a configuration is that of what must not change, and of all of it.
-func TestFingerprint(t *testing.T) {
-	one := map[string]string{"name": "orders", "grace": "5s"}
-	require.Len(t, fingerprint(one), 12)
-	require.Equal(t, fingerprint(one), fingerprint(map[string]string{"grace": "5s", "name": "orders"}))
-	require.NotEqual(t, fingerprint(one), fingerprint(map[string]string{"name": "orders", "grace": "6s"}))
-	require.NotEqual(t, fingerprint(one), fingerprint(map[string]string{"name": "orders"}))
 }

@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/migration"
@@ -151,32 +152,29 @@ type Unread struct {
 // ReadStatus reads everything that the status shows. It changes nothing. That the migration has not been created, or was
 // created with another configuration, is an error: there are no figures to show.
 func ReadStatus(ctx context.Context, c *migration.Config) (*Status, error) {
-	p, err := Open(ctx, c, slog.New(slog.DiscardHandler))
+	p, err := assembly.Open(ctx, c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
-	s, err := p.Status(ctx)
+	s, err := NewOnlooker(p).Status(ctx)
 	return s, errors.Join(err, p.Close())
 }
 
-// Status is one look at the migration. It changes nothing.
-func (p *Parts) Status(ctx context.Context) (s *Status, err error) { return p.Onlooker().Status(ctx) }
-
 // Onlooker looks at a migration again and again. It keeps what need not be read twice, and belongs to one goroutine.
 type Onlooker struct {
-	*Parts
+	*assembly.Parts
 	dead     deadCount
 	expiry   Expiry
 	expiryAt time.Time     // when that was asked
 	patience time.Duration // with a look of a watch
 }
 
-// Onlooker returns one that has seen nothing yet.
-func (p *Parts) Onlooker() *Onlooker { return &Onlooker{Parts: p, patience: lookPatience} }
+// NewOnlooker returns one that has seen nothing yet.
+func NewOnlooker(p *assembly.Parts) *Onlooker { return &Onlooker{Parts: p, patience: lookPatience} }
 
 // Status is one look at the migration, with some patience. It changes nothing.
 func (o *Onlooker) Status(ctx context.Context) (s *Status, err error) {
-	err = o.patiently(ctx, func(ctx context.Context) error {
+	err = o.Patiently(ctx, func(ctx context.Context) error {
 		found, err := o.look(ctx)
 		if err == nil {
 			s = found.fold()
@@ -196,11 +194,11 @@ const lookPatience = 10 * time.Second
 func WatchStatus(
 	ctx context.Context, c *migration.Config, logger *slog.Logger, every time.Duration, show func(*Status) (again bool, err error),
 ) error {
-	p, err := Open(ctx, c, logger)
+	p, err := assembly.Open(ctx, c, logger)
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.Onlooker().watch(ctx, every, show), p.Close())
+	return errors.Join(NewOnlooker(p).watch(ctx, every, show), p.Close())
 }
 
 func (o *Onlooker) watch(ctx context.Context, every time.Duration, show func(*Status) (again bool, err error)) error {

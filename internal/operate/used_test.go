@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -261,7 +262,7 @@ func TestCreateRefusesTimeToLive(t *testing.T) {
 // A new table of little capacity is read for as long as that takes; one that answers nothing is given up.
 func TestCheckOfTheNewTableOutlastsThrottling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &creation{Parts: &Parts{Config: &migration.Config{}, Logger: slog.New(slog.DiscardHandler)}}
+		c := &creation{Parts: &assembly.Parts{Config: &migration.Config{}, Logger: slog.New(slog.DiscardHandler)}}
 		began := time.Now()
 		throttled := &fault.Error{Class: fault.Retry, Throttle: fault.TableThrottled, Reason: "throttled", What: "scan"}
 		require.NoError(t, c.unhurried(t.Context(), func(context.Context) error {
@@ -303,7 +304,7 @@ func TestRunGoesOnAfterTheApplicationHasWritten(t *testing.T) {
 	require.Equal(t, stored{}, w.items(w.new)["mine"])
 	changed := w.config("snapshot: {segments: 3}")
 	_, ended := w.run(changed)
-	var different *ConfigChangedError
+	var different *assembly.ConfigChangedError
 	require.ErrorAs(t, <-ended, &different)
 }
 
@@ -375,7 +376,7 @@ func TestCreateTakesATableThatWasMadeAgain(t *testing.T) {
 func TestCreateNamesHistoriesThatItCannotRead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	p, err := Open(t.Context(), w.config(""), w.logger())
+	p, err := assembly.Open(t.Context(), w.config(""), w.logger())
 	require.NoError(t, err)
 	topics := kafka.TopicsOf("strange")
 	_, err = p.Kafka.CreateTopics(t.Context(), kafka.TopicSpec{Topics: topics, Partitions: 1, WorkPartitions: 1})
@@ -509,7 +510,7 @@ func TestMigrationOfEventsAboveAnotherEndsEqual(t *testing.T) {
 // publish publishes an event of the application: a write, or a delete when the value is empty.
 func (w *world) publish(c *migration.Config, pk, value string) {
 	w.t.Helper()
-	p, err := Open(w.t.Context(), c, w.logger())
+	p, err := assembly.Open(w.t.Context(), c, w.logger())
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, p.Close()) }()
 	e := events.Event{Key: events.Key(fmt.Sprintf(`{"pk":{"S":%q}}`, pk)), Op: events.Delete, Time: time.Now()}

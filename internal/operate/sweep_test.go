@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"fmt"
@@ -40,7 +40,7 @@ func TestSweepLeavesAnItemWithAttributesOfTheApplication(t *testing.T) {
 		require.NotEmpty(t, items[pk].deleted)
 	}
 	require.Equal(t, stored{}, items["dead 3"])
-	state, err := p.state(t.Context())
+	state, err := p.State(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, checkpoint.Streaming, state.Phase())
 	require.EqualValues(t, 2, state.Removed)

@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/capture"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
@@ -23,7 +24,7 @@ type RestartOptions struct {
 	Force        bool // although no gap is recorded
 	DryRun       bool // only check
 	Logger       *slog.Logger
-	Network      *Network // nil: the machine's own
+	Network      *assembly.Network // nil: the machine's own
 }
 
 // RestartReport is what restart found and did.
@@ -52,7 +53,7 @@ func Restart(ctx context.Context, c *migration.Config, o RestartOptions) (*Resta
 	if from := apply.LiveFrom(c.Live.From); from != apply.FromStream {
 		return nil, &FormError{Command: "restart", From: from}
 	}
-	p, err := openOn(ctx, o.Network, c, o.Logger)
+	p, err := assembly.OpenOn(ctx, o.Network, c, o.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -72,12 +73,12 @@ type restart struct {
 }
 
 func (r *restart) run(ctx context.Context) (*RestartReport, error) {
-	state, err := r.recorded(ctx)
+	state, err := r.Recorded(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r.facts = r.Parts.facts()
-	if err := r.patiently(ctx, r.facts.Refresh); err != nil {
+	r.facts = r.Parts.Facts()
+	if err := r.Patiently(ctx, r.facts.Refresh); err != nil {
 		return nil, err
 	}
 	r.check(ctx, state)
@@ -150,7 +151,7 @@ func (r *restart) begin(ctx context.Context, state checkpoint.State, report *Res
 		Generation: generation, Stream: r.old.Stream, EstimatedItems: r.old.Items,
 	}}
 	// If another restart is first, that is the answer too: it has made the same checks.
-	now, err := r.tell(ctx, entry, func(now checkpoint.State) bool { return now.Generation() != state.Generation() })
+	now, err := tell(ctx, r.Parts, entry, func(now checkpoint.State) bool { return now.Generation() != state.Generation() })
 	report.Generation, report.Restarted = now.Generation(), err == nil
 	return err
 }

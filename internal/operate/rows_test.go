@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/events/eventstest"
 	"github.com/crossfadedb/crossfade/internal/migration"
@@ -87,7 +88,9 @@ func (w *world) begin(c *migration.Config) (end func()) {
 	require.NoError(w.t, err, "%+v", report)
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- Streamer(ctx, c, WorkerOptions{Capture: true, Apply: true, Logger: w.logger()}) }()
+	go func() {
+		ended <- assembly.Streamer(ctx, c, assembly.WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
+	}()
 	return func() {
 		cancel()
 		require.NoError(w.t, <-ended)
@@ -174,7 +177,7 @@ func TestAnyItemArrivesByteForByte(t *testing.T) {
 				w.putRaw("old", rows.Example(i + 2000)[1])
 				w.call("DeleteItem", fmt.Sprintf(`{"TableName":"old","Key":{%s}}`, rows.Example(i + 3000)[0]))
 			}
-			require.NoError(t, Snapshot(t.Context(), config, WorkerOptions{Logger: w.logger()}))
+			require.NoError(t, assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger()}))
 			for i := range 60 {
 				w.putRaw("old", rows.Example(i + 4000)[1])
 				w.call("DeleteItem", fmt.Sprintf(`{"TableName":"old","Key":{%s}}`, rows.Example(i + 5000)[0]))
@@ -205,7 +208,7 @@ func TestSnapshotMayOutlastTheStreamsRetention(t *testing.T) {
 		w.pass(5 * time.Hour)
 		require.NoError(t, w.server.SplitAll("old"), "shards close every few hours")
 	}
-	require.NoError(t, Snapshot(t.Context(), config, WorkerOptions{Logger: w.logger()}))
+	require.NoError(t, assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger()}))
 	w.becomesEqual(schema)
 	require.Len(t, w.held("new", schema), 34)
 }

@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
@@ -15,7 +16,7 @@ type RunOptions struct {
 	Create  CreateOptions // for a migration that has not been created
 	Show    *Show         // may be nil
 	Logger  *slog.Logger
-	Network *Network // nil: the machine's own
+	Network *assembly.Network // nil: the machine's own
 }
 
 // Run creates the migration if that has not been done, and does everything in one process until ctx ends.
@@ -37,7 +38,7 @@ func Run(ctx context.Context, c *migration.Config, o RunOptions) error {
 			o.Logger.Warn("before the migration was created", "check", check.What, "warning", check.Warning)
 		}
 	}
-	return work(ctx, c, WorkerOptions{Capture: true, Apply: true, Show: o.Show, Logger: o.Logger, Network: o.Network, snapshot: true}, (*worker).snapshot, (*worker).streamer)
+	return assembly.Everything(ctx, c, o.Show.Beside(assembly.WorkerOptions{Apply: true, Logger: o.Logger, Network: o.Network}))
 }
 
 // Show is how a worker lets a person watch the whole migration, not only its own part.
@@ -46,41 +47,33 @@ type Show struct {
 	Status func(*Status) // called by one goroutine
 }
 
-// startShow begins to show the status; what it returns ends that.
-func (w *worker) startShow(ctx context.Context) (stop func()) {
-	if w.options.Show == nil {
-		return func() {}
+// Beside returns the options of a worker that shows the status meanwhile; of a nil Show, o as it is.
+func (show *Show) Beside(o assembly.WorkerOptions) assembly.WorkerOptions {
+	if show != nil {
+		applies := o.Apply
+		o.Beside = func(ctx context.Context, p *assembly.Parts) { show.run(ctx, p, applies) }
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		w.show(ctx)
-	}()
-	return func() {
-		cancel()
-		<-ended
-	}
+	return o
 }
 
-// show shows the status until ctx ends.
-func (w *worker) show(ctx context.Context) {
-	applied, onlooker := false, w.Onlooker()
+// run shows the status until ctx ends.
+func (show *Show) run(ctx context.Context, p *assembly.Parts, applies bool) {
+	applied, onlooker := false, NewOnlooker(p)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(w.options.Show.Every):
+		case <-time.After(show.Every):
 		}
 		s, err := onlooker.Status(ctx)
 		if err != nil {
-			w.Logger.Debug("no status this time", "error", err)
+			p.Logger.Debug("no status this time", "error", err)
 			continue // it is only shown
 		}
-		w.options.Show.Status(s)
-		if !applied && w.options.Apply && s.Phase == checkpoint.Streaming && s.SnapshotLag == 0 {
+		show.Status(s)
+		if !applied && applies && s.Phase == checkpoint.Streaming && s.SnapshotLag == 0 {
 			applied = true
-			w.Logger.Info("the snapshot is applied; streaming goes on until stopped", "rows", s.Rows.Done)
+			p.Logger.Info("the snapshot is applied; streaming goes on until stopped", "rows", s.Rows.Done)
 		}
 	}
 }

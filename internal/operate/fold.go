@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/capture"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -41,7 +42,7 @@ func (r *reading) fold() *Status {
 	if s.From == apply.FromStream {
 		s.Capture = r.foldCapture()
 		if len(gapsOf(r.shards)) > 0 {
-			s.Restart = restartCommand(r.config)
+			s.Restart = assembly.RestartCommand(r.config)
 		}
 	}
 	s.Marking = r.foldMarking()
@@ -99,7 +100,7 @@ func (r *reading) foldMarking() *Marking {
 		}
 	}
 	unmet := snapshot.Unmet(r.state, committed, r.config.Grace, r.config.Grace)
-	return &Marking{Waiting: unmet, Searching: len(r.members[SnapshotRole.group(r.config.Name)]) > 0}
+	return &Marking{Waiting: unmet, Searching: len(r.members[assembly.SnapshotRole.Group(r.config.Name)]) > 0}
 }
 
 // foldCapture counts from the oldest moment before which every shard that the stream has is known to be captured: also one
@@ -204,7 +205,7 @@ func (r *reading) confirmed(fact checkpoint.ShardFact) (until time.Time, why str
 func (r *reading) unowned() map[string][]string {
 	unowned := map[string][]string{}
 	for role, topics := range r.work() {
-		group := role.group(r.config.Name)
+		group := role.Group(r.config.Name)
 		unowned[group] = []string{}
 		for topic, partitions := range topics {
 			held := heldBy(r.members[group], topic)
@@ -222,7 +223,7 @@ func (r *reading) unowned() map[string][]string {
 // work is the partitions for which there is something to do, by role and topic: for who applies all of them; for capture the
 // parts with a shard that is open; for the snapshot the parts with a segment that is not done, and the one of the search for
 // vanished rows.
-func (r *reading) work() map[Role]map[string]map[int]bool {
+func (r *reading) work() map[assembly.Role]map[string]map[int]bool {
 	created := r.state.Created
 	snapshots, captures, applies := map[int]bool{}, map[int]bool{}, map[int]bool{}
 	switch r.state.Phase() {
@@ -237,7 +238,7 @@ func (r *reading) work() map[Role]map[string]map[int]bool {
 			}
 		}
 	case checkpoint.Marking:
-		snapshots[searcher] = true
+		snapshots[assembly.SearchPartition] = true
 	case checkpoint.NotCreated, checkpoint.Streaming:
 	}
 	for _, s := range r.stream {
@@ -252,8 +253,8 @@ func (r *reading) work() map[Role]map[string]map[int]bool {
 	if r.from() != apply.FromNone {
 		applied[r.topics.Live] = applies
 	}
-	return map[Role]map[string]map[int]bool{
-		SnapshotRole: {r.topics.Work: snapshots}, CaptureRole: {r.topics.Work: captures}, ApplyRole: applied,
+	return map[assembly.Role]map[string]map[int]bool{
+		assembly.SnapshotRole: {r.topics.Work: snapshots}, assembly.CaptureRole: {r.topics.Work: captures}, assembly.ApplyRole: applied,
 	}
 }
 

@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/migration"
@@ -21,7 +22,7 @@ type ReplayOptions struct {
 	// DeletesMarked is for the form none, whose application does write the new table: it has left a marker for every row that it deleted.
 	DeletesMarked bool
 	Logger        *slog.Logger
-	Network       *Network // nil: the machine's own
+	Network       *assembly.Network // nil: the machine's own
 }
 
 // UnsaidError refuses a replay without the operator's word.
@@ -49,22 +50,28 @@ func (e *UnsaidError) Error() string {
 // The versions make a replay harmless as long as everything in the new table came through the topics. What the application itself did there is
 // not in them. So a replay is refused without the operator's word that there is no such thing, and with it when there is a trace.
 func Replay(ctx context.Context, c *migration.Config, o ReplayOptions) error {
-	p, err := openOn(ctx, o.Network, c, o.Logger)
+	p, err := assembly.OpenOn(ctx, o.Network, c, o.Logger)
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.replay(ctx, o), p.Close())
+	return errors.Join((&replay{Parts: p, options: o}).run(ctx), p.Close())
 }
 
-func (p *Parts) replay(ctx context.Context, o ReplayOptions) error {
-	state, err := p.recorded(ctx)
+// replay is one run of replay.
+type replay struct {
+	*assembly.Parts
+	options ReplayOptions
+}
+
+func (p *replay) run(ctx context.Context) error {
+	state, err := p.Recorded(ctx)
 	if err != nil {
 		return err
 	}
-	if err := p.replayable(ctx, state, o); err != nil {
+	if err := p.replayable(ctx, state); err != nil {
 		return err
 	}
-	if state, err = p.tell(ctx, checkpoint.ControlEntry{Replay: &checkpoint.Replay{}}, func(s checkpoint.State) bool { return s.Replaying }); err != nil {
+	if state, err = tell(ctx, p.Parts, checkpoint.ControlEntry{Replay: &checkpoint.Replay{}}, func(s checkpoint.State) bool { return s.Replaying }); err != nil {
 		return err
 	}
 	if len(state.Sweepers) > 0 {
@@ -79,7 +86,7 @@ func (p *Parts) replay(ctx context.Context, o ReplayOptions) error {
 	if err := p.Kafka.ResetToStart(ctx, p.Config.Name, p.Topics.Snapshot, p.Topics.Live); err != nil {
 		return fmt.Errorf("the replay is announced, and the offsets are not set back; run it again: %w", err)
 	}
-	_, err = p.tell(ctx, checkpoint.ControlEntry{Replay: &checkpoint.Replay{Reset: true}}, func(s checkpoint.State) bool { return !s.Replaying })
+	_, err = tell(ctx, p.Parts, checkpoint.ControlEntry{Replay: &checkpoint.Replay{Reset: true}}, func(s checkpoint.State) bool { return !s.Replaying })
 	if err != nil {
 		return fmt.Errorf("the replay is announced, the offsets are set back, and it has not begun; run it again: %w", err)
 	}
@@ -88,20 +95,20 @@ func (p *Parts) replay(ctx context.Context, o ReplayOptions) error {
 }
 
 // replayable refuses a replay that could bring a row back, or that the broker would refuse anyway.
-func (p *Parts) replayable(ctx context.Context, state checkpoint.State, o ReplayOptions) error {
-	if p.from() == apply.FromNone && state.Sweeps > 0 {
+func (p *replay) replayable(ctx context.Context, state checkpoint.State) error {
+	if p.From() == apply.FromNone && state.Sweeps > 0 {
 		return &fault.Error{
 			Class: fault.Fatal, Reason: "swept",
 			What: "markers have been swept, and in the form none nothing but them says which rows are dead: a replay would bring those rows back",
 		}
 	}
-	if !o.NewTableUnused && (p.from() != apply.FromNone || !o.DeletesMarked) {
-		return &UnsaidError{From: p.from()}
+	if !p.options.NewTableUnused && (p.From() != apply.FromNone || !p.options.DeletesMarked) {
+		return &UnsaidError{From: p.From()}
 	}
 	if err := p.Kafka.Empty(ctx, p.Config.Name); err != nil {
 		return err
 	}
-	if p.from() == apply.FromNone {
+	if p.From() == apply.FromNone {
 		return nil // the application's items carry nothing that would tell them from copied ones
 	}
 	return p.untouched(ctx, state)
@@ -109,7 +116,7 @@ func (p *Parts) replayable(ctx context.Context, state checkpoint.State, o Replay
 
 // untouched refuses a replay when there is a trace of the application in the new table. Of a migration that was created with
 // --keep-existing, items without a version are none: they may have been there before, and a replay never changes them.
-func (p *Parts) untouched(ctx context.Context, state checkpoint.State) error {
+func (p *replay) untouched(ctx context.Context, state checkpoint.State) error {
 	kept := state.Created.KeepExisting
 	if !kept {
 		if err := p.noneOwned(ctx, state); err != nil {
@@ -117,7 +124,7 @@ func (p *Parts) untouched(ctx context.Context, state checkpoint.State) error {
 		}
 	}
 	p.Logger.Info("looking for traces of the application in the new table; it is read whole", "table", p.New.Name())
-	key, found, err := p.New.FindTouched(ctx, Attributes(p.Config), state.Created.KeySchema, !kept)
+	key, found, err := p.New.FindTouched(ctx, assembly.Attributes(p.Config), state.Created.KeySchema, !kept)
 	if err != nil {
 		return err
 	}
@@ -128,9 +135,9 @@ func (p *Parts) untouched(ctx context.Context, state checkpoint.State) error {
 }
 
 // noneOwned refuses a replay when an applier has met an item without a version, before whatever replay.
-func (p *Parts) noneOwned(ctx context.Context, state checkpoint.State) error {
-	facts := p.facts()
-	return p.patiently(ctx, func(ctx context.Context) error {
+func (p *replay) noneOwned(ctx context.Context, state checkpoint.State) error {
+	facts := p.Facts()
+	return p.Patiently(ctx, func(ctx context.Context) error {
 		if err := facts.Refresh(ctx); err != nil {
 			return err
 		}
@@ -155,16 +162,15 @@ func usedError(what string) error {
 }
 
 // tell appends an entry to the history, on top of whatever other processes do meanwhile, unless the history says so already.
-func (p *Parts) tell(ctx context.Context, entry checkpoint.ControlEntry, said func(checkpoint.State) bool) (state checkpoint.State, err error) {
-	control := p.control()
-	err = p.patiently(ctx, func(ctx context.Context) error {
-		state, _, err = control.Update(ctx, func(state checkpoint.State) (*checkpoint.ControlEntry, error) {
+func tell(ctx context.Context, p *assembly.Parts, entry checkpoint.ControlEntry, said func(checkpoint.State) bool) (checkpoint.State, error) {
+	control := p.Control()
+	return assembly.Patiently(ctx, p, func(ctx context.Context) (checkpoint.State, error) {
+		state, _, err := control.Update(ctx, func(state checkpoint.State) (*checkpoint.ControlEntry, error) {
 			if said(state) {
 				return nil, nil
 			}
 			return &entry, nil
 		})
-		return err
+		return state, err
 	})
-	return state, err
 }

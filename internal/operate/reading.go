@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/capture"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
@@ -41,12 +42,12 @@ func (r *reading) from() apply.LiveFrom { return apply.LiveFrom(r.config.Live.Fr
 
 // look reads a migration that has been created with this configuration; another one's tables are not these.
 func (o *Onlooker) look(ctx context.Context) (*reading, error) {
-	state, err := o.created(ctx)
+	state, err := o.Created(ctx)
 	if err != nil {
 		return nil, err
 	}
-	settings, topicErr := o.checkTopics(ctx, state)
-	facts := o.facts()
+	settings, topicErr := o.CheckTopics(ctx, state)
+	facts := o.Facts()
 	if err := facts.Refresh(ctx); err != nil {
 		return nil, errors.Join(topicErr, err)
 	}
@@ -55,7 +56,7 @@ func (o *Onlooker) look(ctx context.Context) (*reading, error) {
 		segments: facts.Segments(state.Generation()), shards: facts.Shards(state.Generation()), applied: facts.Applied(state.Epoch),
 		topicErr: topicErr, unknown: settings.Unknown,
 	}
-	if o.from() == apply.FromStream {
+	if o.From() == apply.FromStream {
 		r.stream, r.streamErr = o.streamShards(ctx, state)
 	}
 	r.expiry = o.timeToLive(ctx)
@@ -71,27 +72,27 @@ const (
 	expiryEvery = time.Minute
 )
 
-func (p *Parts) streamShards(ctx context.Context, state checkpoint.State) ([]capture.Shard, error) {
+func (o *Onlooker) streamShards(ctx context.Context, state checkpoint.State) ([]capture.Shard, error) {
 	ctx, cancel := context.WithTimeout(ctx, tablePatience)
 	defer cancel()
-	return dynamodb.NewStream(p.Old, state.Stream(), state.Created.KeySchema).Shards(ctx)
+	return dynamodb.NewStream(o.Old, state.Stream(), state.Created.KeySchema).Shards(ctx)
 }
 
-func (p *Parts) ends(ctx context.Context, r *reading) (err error) {
+func (o *Onlooker) ends(ctx context.Context, r *reading) (err error) {
 	r.ends = map[string]map[int]int64{}
-	for _, topic := range []string{p.Topics.Snapshot, p.Topics.Live} {
-		if r.ends[topic], err = p.Kafka.EndOffsets(ctx, topic); err != nil {
+	for _, topic := range []string{o.Topics.Snapshot, o.Topics.Live} {
+		if r.ends[topic], err = o.Kafka.EndOffsets(ctx, topic); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *Parts) members(ctx context.Context, r *reading) (err error) {
+func (o *Onlooker) members(ctx context.Context, r *reading) (err error) {
 	r.members = map[string][]kafka.Member{}
-	for _, role := range []Role{SnapshotRole, CaptureRole, ApplyRole} {
-		group := role.group(p.Config.Name)
-		if r.members[group], err = p.Kafka.Members(ctx, group); err != nil {
+	for _, role := range []assembly.Role{assembly.SnapshotRole, assembly.CaptureRole, assembly.ApplyRole} {
+		group := role.Group(o.Config.Name)
+		if r.members[group], err = o.Kafka.Members(ctx, group); err != nil {
 			return err
 		}
 	}

@@ -1,20 +1,16 @@
-package assembly
+package operate
 
 import (
 	"context"
 	"testing"
-	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
 
-	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
-	"github.com/crossfadedb/crossfade/internal/checkpoint/checkpointtest"
-	"github.com/crossfadedb/crossfade/internal/events"
-	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
 
@@ -50,10 +46,10 @@ func (w *world) move(c *migration.Config, topic string, offset func(partition in
 }
 
 // applies runs a streamer that applies until the group's offsets are at the ends of the snapshot topic.
-func (w *world) applies(c *migration.Config, p *Parts) {
+func (w *world) applies(c *migration.Config, p *assembly.Parts) {
 	w.t.Helper()
 	stop, _ := w.start(func(ctx context.Context) error {
-		return Streamer(ctx, c, WorkerOptions{Apply: true, Logger: w.logger()})
+		return assembly.Streamer(ctx, c, assembly.WorkerOptions{Apply: true, Logger: w.logger()})
 	})
 	w.until("the group's offsets are at the ends", func() bool {
 		ends, err := p.Kafka.EndOffsets(w.t.Context(), p.Topics.Snapshot)
@@ -79,9 +75,9 @@ func (w *world) applies(c *migration.Config, p *Parts) {
 // was swept does not come back, in the form in which nothing but markers says which rows are dead.
 func TestForgottenOffsetsBringNoRowBack(t *testing.T) {
 	t.Parallel()
-	for name, tamper := range map[string]func(*world, *migration.Config, *Parts){
-		"forgotten": func(w *world, c *migration.Config, _ *Parts) { w.forget(c) },
-		"set back": func(w *world, c *migration.Config, p *Parts) {
+	for name, tamper := range map[string]func(*world, *migration.Config, *assembly.Parts){
+		"forgotten": func(w *world, c *migration.Config, _ *assembly.Parts) { w.forget(c) },
+		"set back": func(w *world, c *migration.Config, p *assembly.Parts) {
 			w.move(c, p.Topics.Snapshot, func(int) int64 { return 0 })
 		},
 	} {
@@ -94,8 +90,8 @@ func TestForgottenOffsetsBringNoRowBack(t *testing.T) {
 			c := w.config("live: {from: none}\n")
 			_, err := Create(t.Context(), c, CreateOptions{Logger: w.logger()})
 			require.NoError(t, err)
-			require.NoError(t, Snapshot(t.Context(), c, WorkerOptions{Logger: w.logger()}))
-			p, err := Open(t.Context(), c, w.logger())
+			require.NoError(t, assembly.Snapshot(t.Context(), c, assembly.WorkerOptions{Logger: w.logger()}))
+			p, err := assembly.Open(t.Context(), c, w.logger())
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, p.Close()) })
 			w.applies(c, p)
@@ -135,8 +131,8 @@ func TestOffsetsSetForwardSkipNothing(t *testing.T) {
 	c := w.config("live: {from: none}\n")
 	_, err := Create(t.Context(), c, CreateOptions{Logger: w.logger()})
 	require.NoError(t, err)
-	require.NoError(t, Snapshot(t.Context(), c, WorkerOptions{Logger: w.logger()}))
-	p, err := Open(t.Context(), c, w.logger())
+	require.NoError(t, assembly.Snapshot(t.Context(), c, assembly.WorkerOptions{Logger: w.logger()}))
+	p, err := assembly.Open(t.Context(), c, w.logger())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	ends, err := p.Kafka.EndOffsets(t.Context(), p.Topics.Snapshot)
@@ -145,41 +141,11 @@ func TestOffsetsSetForwardSkipNothing(t *testing.T) {
 	w.move(c, p.Topics.Snapshot, func(n int) int64 { return ends[n] })
 	require.EqualValues(t, 20, w.status(c).SnapshotLag, "the status is not taken in")
 	stop, _ := w.start(func(ctx context.Context) error {
-		return Streamer(ctx, c, WorkerOptions{Apply: true, Logger: w.logger()})
+		return assembly.Streamer(ctx, c, assembly.WorkerOptions{Apply: true, Logger: w.logger()})
 	})
 	w.until("all rows have arrived", func() bool { return len(w.rows(w.new)) == 20 })
 	w.until("the status has all", func() bool { return w.status(c).SnapshotLag == 0 })
 	require.NoError(t, stop())
-}
-
-// A member that began before another one's last fact was to be seen goes on from an older one, and has committed that first.
-func TestTheSweepCountsOnTheLowerOfFactAndOffset(t *testing.T) {
-	topics := kafka.TopicsOf("orders")
-	at := func(topic string, n int) events.TopicPartition {
-		return events.TopicPartition{Topic: topic, Partition: n}
-	}
-	applied := map[events.TopicPartition]apply.Progress{
-		at(topics.Snapshot, 0): {Offset: 90}, at(topics.Snapshot, 1): {Offset: 7}, at(topics.Live, 0): {Offset: 5}, at(topics.Live, 1): {Offset: 3},
-	}
-	committed := map[events.TopicPartition]apply.Progress{
-		at(topics.Snapshot, 0): {Offset: 40}, at(topics.Snapshot, 1): {Offset: 8}, at(topics.Live, 0): {Offset: 5},
-		at(topics.Live, 2): {Offset: 9}, at("orders.work", 0): {Offset: 1},
-	}
-	logs := logsOf(applied, committed, topics)
-	require.Equal(t, map[int]int64{0: 40, 1: 7}, logs.SnapshotCommitted)
-	require.Equal(t, map[int]int64{0: 5, 1: 0}, logs.LiveCommitted, "what has no offset is not begun")
-}
-
-// What a partition has lost stays lost in its epoch, and what else has stopped it is tried again.
-func TestALossStays(t *testing.T) {
-	fact := checkpoint.AppliedFact{Topic: "orders.live", Partition: 3, Offset: 9, Gap: "gone", Lost: true}
-	log := &checkpointtest.Log{}
-	facts := checkpoint.NewFacts(log, "w", time.Minute)
-	require.NoError(t, facts.WriteApplied(t.Context(), fact, checkpoint.AppliedFact{Topic: "orders.live", Partition: 4, Offset: 9, Gap: "the dlq refuses it"}))
-	require.Equal(t, map[events.TopicPartition]apply.Progress{
-		{Topic: "orders.live", Partition: 3}: {Offset: 9, Gap: "gone", Lost: true}, {Topic: "orders.live", Partition: 4}: {Offset: 9},
-	}, applied(facts, 0))
-	require.Empty(t, applied(facts, 1), "a replay tries everything again")
 }
 
 // Applied facts are of an epoch: after a replay everything is applied again, also by whoever was at work meanwhile.
@@ -192,8 +158,8 @@ func TestReplayBeginsAnEpoch(t *testing.T) {
 	c := w.config("")
 	_, err := Create(t.Context(), c, CreateOptions{EnableStream: true, Logger: w.logger()})
 	require.NoError(t, err)
-	require.NoError(t, Snapshot(t.Context(), c, WorkerOptions{Logger: w.logger()}))
-	p, err := Open(t.Context(), c, w.logger())
+	require.NoError(t, assembly.Snapshot(t.Context(), c, assembly.WorkerOptions{Logger: w.logger()}))
+	p, err := assembly.Open(t.Context(), c, w.logger())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	w.applies(c, p)
@@ -208,7 +174,7 @@ func TestReplayBeginsAnEpoch(t *testing.T) {
 	// A streamer that began before the offsets are set back applies everything again all the same.
 	w.tell(p, checkpoint.ControlEntry{Replay: &checkpoint.Replay{}})
 	stop, _ := w.start(func(ctx context.Context) error {
-		return Streamer(ctx, c, WorkerOptions{Apply: true, Logger: w.logger()})
+		return assembly.Streamer(ctx, c, assembly.WorkerOptions{Apply: true, Logger: w.logger()})
 	})
 	w.until("it is a member", func() bool {
 		members, err := p.Kafka.Members(t.Context(), c.Name)

@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -62,7 +63,7 @@ func (w *world) enableStream(view types.StreamViewType) {
 // unchanged requires that no topic was made, and that the old table has no stream that it had not before.
 func (w *world) unchanged(stream bool) {
 	w.t.Helper()
-	p, err := Open(w.t.Context(), w.config(""), w.logger())
+	p, err := assembly.Open(w.t.Context(), w.config(""), w.logger())
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, p.Close()) }()
 	exists, err := p.Kafka.Exists(w.t.Context(), p.Topics.Control)
@@ -153,7 +154,7 @@ func TestCreate(t *testing.T) {
 
 	_, err = ReadStatus(t.Context(), config)
 	require.ErrorContains(t, err, "crossfade create -f "+w.file)
-	err = Snapshot(t.Context(), config, WorkerOptions{Logger: w.logger()})
+	err = assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger()})
 	require.ErrorContains(t, err, "crossfade create -f "+w.file)
 	_, err = Sweep(t.Context(), config, SweepOptions{Logger: w.logger()})
 	require.ErrorContains(t, err, "crossfade create -f "+w.file)
@@ -179,8 +180,12 @@ func TestCreate(t *testing.T) {
 			_, err := Create(t.Context(), changed, CreateOptions{Logger: w.logger()})
 			return err
 		},
-		"snapshot": func() error { return Snapshot(t.Context(), changed, WorkerOptions{Logger: w.logger()}) },
-		"streamer": func() error { return Streamer(t.Context(), changed, WorkerOptions{Apply: true, Logger: w.logger()}) },
+		"snapshot": func() error {
+			return assembly.Snapshot(t.Context(), changed, assembly.WorkerOptions{Logger: w.logger()})
+		},
+		"streamer": func() error {
+			return assembly.Streamer(t.Context(), changed, assembly.WorkerOptions{Apply: true, Logger: w.logger()})
+		},
 		"sweep": func() error {
 			_, err := Sweep(t.Context(), changed, SweepOptions{Logger: w.logger()})
 			return err
@@ -190,7 +195,7 @@ func TestCreate(t *testing.T) {
 		},
 	} {
 		err := use()
-		_, refused := errors.AsType[*ConfigChangedError](err)
+		_, refused := errors.AsType[*assembly.ConfigChangedError](err)
 		require.ErrorContains(t, err, "change it back, or create another migration")
 		require.ErrorContains(t, err, "Fixed by create are attributes.deleted, ")
 		require.ErrorContains(t, err, "Everything else may be changed")
@@ -258,7 +263,7 @@ func TestCreateAppends(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			creation := &creation{
-				Parts: &Parts{Config: &migration.Config{}, Logger: slog.New(slog.DiscardHandler)}, report: &CreateReport{},
+				Parts: &assembly.Parts{Config: &migration.Config{}, Logger: slog.New(slog.DiscardHandler)}, report: &CreateReport{},
 			}
 			require.NoError(t, creation.append(t.Context(), checkpoint.NewControl(c.log, "test")))
 			require.Equal(t, c.created, creation.report.Created)

@@ -1,4 +1,4 @@
-package assembly
+package operate
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
@@ -17,21 +18,21 @@ import (
 )
 
 // moved is a migration whose empty snapshot is closed and applied, with a committed offset in each topic.
-func moved(t *testing.T, w *world, more string) (*migration.Config, *Parts) {
+func moved(t *testing.T, w *world, more string) (*migration.Config, *assembly.Parts) {
 	t.Helper()
 	c := w.config(more)
 	_, err := Create(t.Context(), c, CreateOptions{EnableStream: true, Logger: w.logger()})
 	require.NoError(t, err)
-	p, err := Open(t.Context(), c, w.logger())
+	p, err := assembly.Open(t.Context(), c, w.logger())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	w.tell(p, checkpoint.ControlEntry{Closed: &checkpoint.Closed{Generation: 1, Ends: map[int]int64{}}})
 	return c, p
 }
 
-func (w *world) tell(p *Parts, e checkpoint.ControlEntry) {
+func (w *world) tell(p *assembly.Parts, e checkpoint.ControlEntry) {
 	w.t.Helper()
-	control := p.control()
+	control := p.Control()
 	_, err := control.Refresh(w.t.Context())
 	require.NoError(w.t, err)
 	_, err = control.Append(w.t.Context(), e)
@@ -48,7 +49,7 @@ func TestReplayWaitsForASweep(t *testing.T) {
 	began := time.Now()
 	require.NoError(t, Replay(t.Context(), c, ReplayOptions{NewTableUnused: true, Logger: w.logger()}))
 	require.GreaterOrEqual(t, time.Since(began), c.Grace, "the sweep gets the grace to take notice")
-	state, err := p.state(t.Context())
+	state, err := p.State(t.Context())
 	require.NoError(t, err)
 	require.False(t, state.Replaying)
 	require.Empty(t, state.Sweepers)
@@ -104,7 +105,7 @@ func TestReplayIsRefusedWithoutTheOperatorsWord(t *testing.T) {
 				require.True(t, ok)
 				require.EqualValues(t, from, unsaid.From)
 			}
-			state, err := p.state(t.Context())
+			state, err := p.State(t.Context())
 			require.NoError(t, err)
 			require.Zero(t, state.Replays, "nothing is announced")
 			require.NoError(t, Replay(t.Context(), c, ReplayOptions{NewTableUnused: true, Logger: w.logger()}))
