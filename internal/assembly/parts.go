@@ -184,7 +184,7 @@ func (p *Parts) Recorded(ctx context.Context) (checkpoint.State, error) {
 
 // Created is Recorded, whatever has become of the topics.
 func (p *Parts) Created(ctx context.Context) (checkpoint.State, error) {
-	state, err := p.stateOrMissing(ctx)
+	state, err := Patiently(ctx, p, p.stateOrMissing)
 	if err != nil {
 		return state, err
 	}

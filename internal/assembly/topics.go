@@ -59,11 +59,11 @@ func (p *Parts) CheckTopics(ctx context.Context, state checkpoint.State) (kafka.
 	if err != nil {
 		return kafka.Settings{}, err
 	}
-	if err := p.Kafka.Confirm(ctx, want); err != nil {
-		return kafka.Settings{}, err
-	}
 	found, err := p.Kafka.Describe(ctx, p.Topics.Each()...) // their replication is recorded nowhere
 	if err != nil {
+		return kafka.Settings{}, err
+	}
+	if err := kafka.Same(found, want); err != nil {
 		return kafka.Settings{}, err
 	}
 	settings, err := p.Kafka.CheckSettings(ctx, p.TopicSpec(), found)
@@ -73,21 +73,19 @@ func (p *Parts) CheckTopics(ctx context.Context, state checkpoint.State) (kafka.
 	return settings, settings.Err()
 }
 
-// stateOrMissing is state, for a command that needs a created migration: where other topics of this name are there, a control
+// stateOrMissing is State, for a command that needs a created migration: where other topics of this name are there, a control
 // topic that is not does not mean that nothing was created.
-func (p *Parts) stateOrMissing(ctx context.Context) (state checkpoint.State, err error) {
-	err = p.Patiently(ctx, func(ctx context.Context) error {
-		if state, err = p.State(ctx); err != nil || state.Created != nil {
-			return err
-		}
-		found, err := p.Kafka.Describe(ctx, p.Topics.Each()...)
-		if _, ok := found[p.Topics.Control]; err == nil && !ok && len(found) > 0 {
-			return &fault.Error{Class: fault.Retry, Reason: "topic-missing", What: fmt.Sprintf(
-				"topic %s is not there, and %d others of this name are: it was deleted, or the migration has not been created, "+
-					"or a broker that has just started does not know it yet", p.Topics.Control, len(found))}
-		}
-		return err
-	})
+func (p *Parts) stateOrMissing(ctx context.Context) (checkpoint.State, error) {
+	state, err := p.State(ctx)
+	if err != nil || state.Created != nil {
+		return state, err
+	}
+	found, err := p.Kafka.Describe(ctx, p.Topics.Each()...)
+	if _, ok := found[p.Topics.Control]; err == nil && !ok && len(found) > 0 {
+		err = &fault.Error{Class: fault.Retry, Reason: "topic-missing", What: fmt.Sprintf(
+			"topic %s is not there, and %d others of this name are: it was deleted, or the migration has not been created, "+
+				"or a broker that has just started does not know it yet", p.Topics.Control, len(found))}
+	}
 	return state, err
 }
 

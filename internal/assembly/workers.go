@@ -56,16 +56,13 @@ func (p *Parts) join(ctx context.Context, o WorkerOptions) (*worker, error) {
 	}
 	own := *p
 	own.process = processName() // who joins again writes facts under another name, as a new process would
-	w := &worker{Parts: &own, options: o}
-	err := p.Patiently(ctx, func(ctx context.Context) (err error) {
-		w.watch, err = checkpoint.NewWatch(ctx, own.Control(), p.Config.Grace) // it only reads
-		return err
+	watch, err := Patiently(ctx, p, func(ctx context.Context) (*checkpoint.Watch, error) {
+		return checkpoint.NewWatch(ctx, own.Control(), p.Config.Grace) // it only reads
 	})
 	if err != nil {
 		return nil, err
 	}
-	w.state, w.joined = w.watch.State(), time.Now()
-	return w, nil
+	return &worker{Parts: &own, options: o, state: watch.State(), joined: time.Now(), watch: watch}, nil
 }
 
 // role is what a worker does in one generation, until ctx ends or it is done.

@@ -67,13 +67,17 @@ func (c *Client) Describe(ctx context.Context, names ...string) (_ map[string]To
 // A topic that was made again is an error of class Fatal, for what was in it is gone; so is one that was given more
 // partitions. One that is not there is of class Retry: a broker that has just started does not know all topics.
 func (c *Client) Confirm(ctx context.Context, want map[string]Topic) error {
-	names := slices.Sorted(maps.Keys(want))
-	found, err := c.Describe(ctx, names...)
+	found, err := c.Describe(ctx, slices.Sorted(maps.Keys(want))...)
 	if err != nil {
 		return err
 	}
+	return Same(found, want)
+}
+
+// Same is Confirm with what Describe has found: nil if these are the topics that are wanted.
+func Same(found, want map[string]Topic) error {
 	var all error
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(want)) {
 		topic, ok := found[name]
 		all = errors.Join(all, differs(name, topic, ok, want[name]))
 	}
