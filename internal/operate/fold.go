@@ -287,3 +287,25 @@ func foldWorkers(facts map[string]checkpoint.WorkerFact) []Worker {
 	slices.SortStableFunc(all, func(a, b Worker) int { return b.heard().Compare(a.heard()) })
 	return all
 }
+
+// stoppedOf says which shards have stopped without a gap, in words.
+func stoppedOf(shards map[string]checkpoint.ShardFact) (stopped []string) {
+	for _, fact := range shards {
+		if fact.Gap == "" && fact.Stopped != "" {
+			stopped = append(stopped, fact.Stopped)
+		}
+	}
+	slices.Sort(stopped)
+	return stopped
+}
+
+// gapsOf are the gaps that these facts tell of, in words.
+func gapsOf(shards map[string]checkpoint.ShardFact) (gaps []string) {
+	for _, fact := range shards {
+		if fact.Gap != "" {
+			gaps = append(gaps, fact.Gap)
+		}
+	}
+	slices.Sort(gaps)
+	return gaps
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 
 	"github.com/crossfadedb/crossfade/internal/apply"
@@ -57,67 +56,48 @@ func Restart(ctx context.Context, c *migration.Config, o RestartOptions) (*Resta
 	if err != nil {
 		return nil, err
 	}
-	r := &restart{
-		creation: &creation{Parts: p, options: CreateOptions{EnableStream: o.EnableStream}, report: &CreateReport{}},
-		options:  o,
-	}
+	r := &restart{Parts: p, options: o, report: &RestartReport{}, checks: preflight{Parts: p, enableStream: o.EnableStream}}
 	report, err := r.run(ctx)
 	return report, errors.Join(err, p.Close())
 }
 
-// restart is one run of restart. What it checks is a part of what create does, and some things more.
+// restart is one run of restart.
 type restart struct {
-	*creation
+	*assembly.Parts
 	options RestartOptions
+	report  *RestartReport
+	checks  preflight
 	facts   *checkpoint.Facts
 }
 
+// run returns no report where there is no created migration.
 func (r *restart) run(ctx context.Context) (*RestartReport, error) {
 	state, err := r.Recorded(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r.facts = r.Parts.Facts()
+	r.facts = r.Facts()
 	if err := r.Patiently(ctx, r.facts.Refresh); err != nil {
 		return nil, err
 	}
-	r.check(ctx, state)
-	report := &RestartReport{Checks: r.report.Checks, Generation: state.Generation()}
-	if r.report.Refused() {
-		return report, errChecks
+	r.report.Generation = state.Generation()
+	if r.check(ctx, state); refused(r.report.Checks) {
+		return r.report, errChecks
 	}
 	if r.options.DryRun {
-		return report, nil
+		return r.report, nil
 	}
-	return report, r.begin(ctx, state, report)
+	return r.report, r.begin(ctx, state, r.report)
 }
 
+// check makes the checks: those that need the tables only if they are there to be asked.
 func (r *restart) check(ctx context.Context, state checkpoint.State) {
-	r.checkBoth(ctx, state)
-	r.note("gap", func() (string, error) { return r.checkGap(state) })
-}
-
-func (r *restart) checkBoth(ctx context.Context, state checkpoint.State) {
-	if !r.checkTables(ctx) {
-		return
+	r.report.Checks = look(ctx, r.checks.tables())
+	if !refused(r.report.Checks) {
+		r.report.Checks = append(r.report.Checks, look(ctx, r.checks.ofRestart(state))...)
 	}
-	r.note("key schemas", func() (string, error) {
-		if recorded := state.Created.KeySchema; !r.old.KeySchema.Equal(recorded) {
-			return "", fmt.Errorf("the old table's key is %s, and was %s when the migration was created", r.old.KeySchema, recorded)
-		}
-		return r.checkKeys()
-	})
-	r.note("read permission", func() (string, error) { return "scan of the old table answered", r.Old.CheckRead(ctx) })
-	r.note("lookup permission", func() (string, error) {
-		return "consistent read of one row of the old table answered", r.Old.CheckLookup(ctx, r.old.KeySchema)
-	})
-	r.note("search permission", func() (string, error) { return "scan of the new table answered", r.New.CheckRead(ctx) })
-	r.note("write permission", func() (string, error) {
-		return "conditional write to the new table answered", r.New.CheckWrite(ctx, r.new.KeySchema)
-	})
-	r.note("other migrations", func() (string, error) { return r.checkAbove(ctx, state) })
-	r.note("time to live of the new table", func() (string, error) { return r.checkTimeToLive(ctx) })
-	r.notesOfStream(ctx)
+	gap := check{what: "gap", look: func(context.Context) (string, error) { return r.checkGap(state) }}
+	r.report.Checks = append(r.report.Checks, look(ctx, []check{gap})...)
 }
 
 // checkGap demands a reason: a restart reads and writes the whole table again.
@@ -139,16 +119,16 @@ func (r *restart) begin(ctx context.Context, state checkpoint.State, report *Res
 	if err != nil {
 		return err
 	}
-	if err := r.enableStream(ctx); err != nil {
+	if err := r.checks.turnOn(ctx); err != nil {
 		return err
 	}
 	// Invariant 3: the start of capture is durable before the control record lets any worker scan.
-	report.Shards, err = capture.Start(ctx, dynamodb.NewStream(r.Old, r.old.Stream, r.old.KeySchema), r.facts, generation)
+	report.Shards, err = capture.Start(ctx, dynamodb.NewStream(r.Old, r.checks.old.Stream, r.checks.old.KeySchema), r.facts, generation)
 	if err != nil {
 		return err
 	}
 	entry := checkpoint.ControlEntry{Restarted: &checkpoint.Restarted{
-		Generation: generation, Stream: r.old.Stream, EstimatedItems: r.old.Items,
+		Generation: generation, Stream: r.checks.old.Stream, EstimatedItems: r.checks.old.Items,
 	}}
 	// If another restart is first, that is the answer too: it has made the same checks.
 	now, err := tell(ctx, r.Parts, entry, func(now checkpoint.State) bool { return now.Generation() != state.Generation() })
@@ -165,26 +145,4 @@ func (r *restart) next(current uint32) (uint32, error) {
 		}
 	}
 	return 0, &fault.Error{Class: fault.Fatal, Reason: "generations", What: "there is no higher generation left"}
-}
-
-// stoppedOf says which shards have stopped without a gap, in words.
-func stoppedOf(shards map[string]checkpoint.ShardFact) (stopped []string) {
-	for _, fact := range shards {
-		if fact.Gap == "" && fact.Stopped != "" {
-			stopped = append(stopped, fact.Stopped)
-		}
-	}
-	slices.Sort(stopped)
-	return stopped
-}
-
-// gapsOf are the gaps that these facts tell of, in words.
-func gapsOf(shards map[string]checkpoint.ShardFact) (gaps []string) {
-	for _, fact := range shards {
-		if fact.Gap != "" {
-			gaps = append(gaps, fact.Gap)
-		}
-	}
-	slices.Sort(gaps)
-	return gaps
 }

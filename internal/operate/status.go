@@ -173,16 +173,14 @@ type Onlooker struct {
 func NewOnlooker(p *assembly.Parts) *Onlooker { return &Onlooker{Parts: p, patience: lookPatience} }
 
 // Status is one look at the migration, with some patience. It changes nothing.
-func (o *Onlooker) Status(ctx context.Context) (s *Status, err error) {
-	err = o.Patiently(ctx, func(ctx context.Context) error {
-		found, err := o.look(ctx)
-		if err == nil {
-			s = found.fold()
-			s.Verdict = judge(s)
-		}
-		return err
-	})
-	return s, err
+func (o *Onlooker) Status(ctx context.Context) (*Status, error) {
+	found, err := assembly.Patiently(ctx, o.Parts, o.look)
+	if err != nil {
+		return nil, err
+	}
+	s := found.fold()
+	s.Verdict = judge(s)
+	return s, nil
 }
 
 // lookPatience bounds a look of a watch, so that the person who watches hears soon that nothing can be read.

@@ -262,7 +262,7 @@ func TestCreateRefusesTimeToLive(t *testing.T) {
 // A new table of little capacity is read for as long as that takes; one that answers nothing is given up.
 func TestCheckOfTheNewTableOutlastsThrottling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &creation{Parts: &assembly.Parts{Config: &migration.Config{}, Logger: slog.New(slog.DiscardHandler)}}
+		c := &preflight{Parts: &assembly.Parts{Config: &migration.Config{}, Logger: slog.New(slog.DiscardHandler)}}
 		began := time.Now()
 		throttled := &fault.Error{Class: fault.Retry, Throttle: fault.TableThrottled, Reason: "throttled", What: "scan"}
 		require.NoError(t, c.unhurried(t.Context(), func(context.Context) error {

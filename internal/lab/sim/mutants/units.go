@@ -143,19 +143,19 @@ var units = []unit{
 	},
 	{
 		mutant{
-			name: "create.any-leftovers", file: "internal/operate/topics.go",
+			name: "create.any-leftovers", file: "internal/operate/checks_topics.go",
 			from: "	case len(left) > 0:", to: "	case len(left) > 1<<30:",
 		}, "internal/operate", "TestCreateRefusesLeftovers",
 	},
 	{
 		mutant{
-			name: "create.any-items", file: "internal/operate/checks.go",
-			from: "	if s.Highest > 0 && !c.options.TakeOver {", to: "	if s.Highest > 1<<31 && !c.options.TakeOver {",
+			name: "create.any-items", file: "internal/operate/checks_items.go",
+			from: "	if s.Highest > 0 && !f.takeOver {", to: "	if s.Highest > 1<<31 && !f.takeOver {",
 		}, "internal/operate", "TestCreateRefusesItemsOfAnotherMigration",
 	},
 	{
 		mutant{
-			name: "create.any-expiry", file: "internal/operate/checks.go",
+			name: "create.any-expiry", file: "internal/operate/checks_tables.go",
 			from: "	case ttl.Removes():", to: "	case ttl.Status == \"\":",
 		}, "internal/operate", "TestCreateRefusesTimeToLive",
 	},

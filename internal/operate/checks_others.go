@@ -22,11 +22,7 @@ type otherMigration struct {
 
 // others reads the histories of the other migrations on the cluster. What looks like one and cannot be read is unknown.
 func others(ctx context.Context, p *assembly.Parts) (found []otherMigration, unknown []string, err error) {
-	var names []string
-	err = p.Patiently(ctx, func(ctx context.Context) (err error) {
-		names, err = p.Kafka.Migrations(ctx)
-		return err
-	})
+	names, err := assembly.Patiently(ctx, p, p.Kafka.Migrations)
 	for _, name := range names {
 		if name == p.Config.Name {
 			continue // this one
@@ -52,11 +48,11 @@ func history(ctx context.Context, p *assembly.Parts, name string) (checkpoint.St
 
 // intoSame reports whether another migration was created for the new table of this one. Where both identities are known they
 // decide; else the names do, and a table of the same name may be meant by both.
-func (c *creation) intoSame(o otherMigration) bool {
-	if theirs := o.state.Created.Target; theirs != "" && c.new.ID != "" {
-		return theirs == c.new.ID
+func (f *preflight) intoSame(o otherMigration) bool {
+	if theirs := o.state.Created.Target; theirs != "" && f.new.ID != "" {
+		return theirs == f.new.ID
 	}
-	ours := c.Config.Fingerprint()
+	ours := f.Config.Fingerprint()
 	for _, field := range []string{"target.dynamodb.table", "target.dynamodb.region"} {
 		if o.state.Created.Config[field] != ours[field] {
 			return false
@@ -67,21 +63,21 @@ func (c *creation) intoSame(o otherMigration) bool {
 
 // checkOthers refuses a table that another migration of the same cluster writes, unless it is to be taken over and nobody
 // works on the other one any more.
-func (c *creation) checkOthers(ctx context.Context) (string, error) {
-	others, unknown, err := others(ctx, c.Parts)
+func (f *preflight) checkOthers(ctx context.Context) (string, error) {
+	others, unknown, err := others(ctx, f.Parts)
 	if err != nil {
 		return "", err
 	}
 	var problems, over []string
 	for _, other := range others {
-		if !c.intoSame(other) {
+		if !f.intoSame(other) {
 			continue // it has a table of its own
 		}
-		if problem := c.overtake(ctx, other); problem != "" {
+		if problem := f.overtake(ctx, other); problem != "" {
 			problems = append(problems, problem)
 			continue // it is named as a problem
 		}
-		c.highest = max(c.highest, other.state.Generation())
+		f.highest = max(f.highest, other.state.Generation())
 		over = append(over, other.name)
 	}
 	found := "none into this table, as far as this user may see"
@@ -99,15 +95,15 @@ func (c *creation) checkOthers(ctx context.Context) (string, error) {
 
 // checkAbove refuses a new generation of a migration when another one has begun above it in the same table: what a restart
 // writes would not be the highest there.
-func (c *creation) checkAbove(ctx context.Context, state checkpoint.State) (string, error) {
-	others, unknown, err := others(ctx, c.Parts)
+func (f *preflight) checkAbove(ctx context.Context, state checkpoint.State) (string, error) {
+	others, unknown, err := others(ctx, f.Parts)
 	if err != nil {
 		return "", err
 	}
 	for _, other := range others {
 		// Where the identities are not known the names may mean two tables, and this migration was there first.
-		known := other.state.Created.Target != "" && c.new.ID != ""
-		if known && c.intoSame(other) && other.state.Generation() >= state.Generation() {
+		known := other.state.Created.Target != "" && f.new.ID != ""
+		if known && f.intoSame(other) && other.state.Generation() >= state.Generation() {
 			return "", fmt.Errorf("the migration %q has begun generation %d in the same table; this one is over", other.name, other.state.Generation())
 		}
 	}
@@ -118,14 +114,14 @@ func (c *creation) checkAbove(ctx context.Context, state checkpoint.State) (stri
 }
 
 // overtake says why another migration into the same table forbids this one; empty if it does not.
-func (c *creation) overtake(ctx context.Context, other otherMigration) string {
+func (f *preflight) overtake(ctx context.Context, other otherMigration) string {
 	named := fmt.Sprintf("the migration %q is into the same table (%s, generation %d)", other.name, other.state.Phase(), other.state.Generation())
-	if !c.options.TakeOver {
+	if !f.takeOver {
 		return named + "; choose another table, or, when that migration is over and its workers have ended for good, begin above it with --take-over, " +
 			"which marks those of its rows as deleted that are not in this old table"
 	}
 	for _, group := range []string{other.name, other.name + ".snapshot", other.name + ".capture"} {
-		members, err := c.Kafka.Members(ctx, group)
+		members, err := f.Kafka.Members(ctx, group)
 		switch {
 		case err != nil:
 			return fmt.Sprintf("%s, and whether its workers have ended is unknown: %v", named, err)
