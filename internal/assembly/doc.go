@@ -19,7 +19,7 @@
 //   - Parts.TopicSpec, Confirm, CheckTopics: what the topics are to be, and whether they still are. Whoever makes something
 //     durable about what is in a topic confirms the topics after that was fetched or acknowledged; a worker's logs do it by themselves.
 //   - Parts.Frontiers: how far everything is applied for certain.
-//   - Patiently: how a command waits for what is away.
+//   - Patiently, Patience: how a command waits for what is away, and how long.
 //   - From, Reserved, Attributes, Role, SearchPartition, RestartCommand, Fingerprint: what follows from the configuration.
 //   - WorkerOptions.Beside: what runs beside a worker, on its connections.
 //

@@ -112,8 +112,8 @@ func (p *Parts) table(ctx context.Context, called string, side migration.DynamoD
 	})
 }
 
-// patience is how long something outside may be away before a command gives up on it. Workers at work have none.
-const patience = 30 * time.Second
+// Patience is how long something outside may be away before a command gives up on it. Workers at work have none.
+const Patience = 30 * time.Second
 
 // Patiently calls op until it succeeds, for a while: a broker or a database may be away for a moment.
 func (p *Parts) Patiently(ctx context.Context, op func(context.Context) error) error {
@@ -123,7 +123,7 @@ func (p *Parts) Patiently(ctx context.Context, op func(context.Context) error) e
 
 // Patiently is [Parts.Patiently] with a result: that of the call that succeeded, or of the last one with its error.
 func Patiently[T any](ctx context.Context, p *Parts, op func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("gave up after %s", patience))
+	ctx, cancel := context.WithTimeoutCause(ctx, Patience, fmt.Errorf("gave up after %s", Patience))
 	defer cancel()
 	// What is waited for, the connections say themselves: each request passes a fault.Dependency.
 	return fault.Get(ctx, fault.Retrying(p.Logger, "what a command begins with"), op)
