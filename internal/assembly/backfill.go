@@ -12,6 +12,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/kafka"
 	"github.com/crossfadedb/crossfade/internal/snapshot"
+	"github.com/crossfadedb/crossfade/internal/walk"
 )
 
 // SearchPartition is the partition of .work whose owner looks for the rows that vanished: one at a time is enough.
@@ -27,7 +28,7 @@ func (w *worker) snapshot(ctx context.Context) error {
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	group, groupCtx := errgroup.WithContext(ctx)
-	reads := snapshot.NewReads(w.Config.Snapshot.MaxReadUnits)
+	reads := walk.NewReads(w.Config.Snapshot.MaxReadUnits)
 	reader := w.reader(reads)
 	group.Go(func() error {
 		defer done() // by whichever worker: there is nothing left to do
@@ -51,7 +52,7 @@ func (w *worker) snapshot(ctx context.Context) error {
 	return fault.IgnoreEnd(ctx, group.Wait())
 }
 
-func (w *worker) reader(reads *snapshot.Reads) *snapshot.Worker {
+func (w *worker) reader(reads *walk.Reads) *snapshot.Worker {
 	return snapshot.New(snapshot.Config{
 		Source: dynamodb.NewSource(w.Old, w.state.Created.KeySchema), Publish: w.publish(w.Topics.Snapshot), DeadLetter: w.deadItem,
 		Facts: w.facts(), Watch: w.watch, Generation: w.state.Generation(), Segments: w.state.Created.Segments,
@@ -67,7 +68,7 @@ func (w *worker) closer() *snapshot.Closer {
 }
 
 // search is a new one for each assignment: it starts from the beginning.
-func (w *worker) search(reads *snapshot.Reads) *snapshot.Search {
+func (w *worker) search(reads *walk.Reads) *snapshot.Search {
 	schema := w.state.Created.KeySchema
 	frontiers := w.Frontiers()
 	return &snapshot.Search{

@@ -32,7 +32,7 @@ func (m *Markers) Scan(ctx context.Context, segment, total int, after []byte) (s
 	if err != nil {
 		return sweep.Page{}, err
 	}
-	page := sweep.Page{Last: scanned.last}
+	page := sweep.Page{Last: scanned.last, Units: scanned.units}
 	for _, raw := range scanned.items {
 		marker, item, err := m.marker(raw)
 		switch {

@@ -31,7 +31,7 @@ func (r *Rows) Older(ctx context.Context, than events.Version, segment, total in
 	if err != nil {
 		return snapshot.StoredPage{}, err
 	}
-	page := snapshot.StoredPage{Items: make([]snapshot.Stored, 0, len(scanned.items)), Last: scanned.last}
+	page := snapshot.StoredPage{Items: make([]snapshot.Stored, 0, len(scanned.items)), Last: scanned.last, Units: scanned.units}
 	for _, raw := range scanned.items {
 		row, err := r.row(raw)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/walk"
 )
 
 // Row is one item as the source returned it.
@@ -21,6 +22,11 @@ type Page struct {
 	Units float64
 	// Bad are items whose key could not be read; they go to the dlq.
 	Bad []BadRow
+}
+
+// Extent implements walk.Page.
+func (p Page) Extent() walk.Extent {
+	return walk.Extent{Last: p.Last, Units: p.Units, Items: len(p.Rows) + len(p.Bad)}
 }
 
 // BadRow is an item that the source returned and that has no usable key.

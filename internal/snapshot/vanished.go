@@ -8,11 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/walk"
 )
 
 // Stored is one item of the new table.
@@ -75,6 +74,12 @@ func Unmet(state checkpoint.State, committed map[int]int64, known, grace time.Du
 type StoredPage struct {
 	Items []Stored // may be empty, and is not the end then
 	Last  []byte   // where the next page starts; nil exactly at the end of the segment
+	Units float64  // read units consumed, also for the items that are left out
+}
+
+// Extent implements walk.Page.
+func (p StoredPage) Extent() walk.Extent {
+	return walk.Extent{Last: p.Last, Units: p.Units, Items: len(p.Items)}
 }
 
 // NewTable is the new table as the search for vanished rows sees it. Errors are classified by package fault; nothing is
@@ -105,24 +110,23 @@ type Search struct {
 	Known time.Time
 	Grace time.Duration
 
-	Segments int    // of the scan; 0 is 64
-	AtOnce   int    // segments at the same time; 0 is 8
-	Reads    *Reads // of the source; nil is one of its own, without a limit
+	Segments int         // of the scan; 0 is 64
+	AtOnce   int         // segments at the same time; 0 is 8
+	Reads    *walk.Reads // of the source; nil is one of its own, without a limit. The new table's pace is found
 	Logger   *slog.Logger
 
 	pass searchPass
-	said string
+	said string // the guard that it was last said to wait for
 }
 
-// searchPass is what one pass has seen so far.
+// searchPass counts the suspects of one pass: those that vanished, and those that are at the source.
 type searchPass struct {
-	segments, marked, kept atomic.Int64
+	marked, kept atomic.Int64
 }
 
-// The pace of the search.
 const (
-	searchEvery = time.Second      // between looks at what it waits for
-	searchLines = 10 * time.Second // between lines about a pass
+	searchEvery = time.Second      // between two looks at the guards
+	searchLines = 10 * time.Second // between two lines about the progress
 )
 
 // Run waits until the search may begin, goes through the new table once, and records that. It returns nil once that is
@@ -130,7 +134,7 @@ const (
 // generation, which looks for itself. Two at once, or one that starts over, only do the same twice.
 func (s *Search) Run(ctx context.Context) error {
 	s.Segments, s.AtOnce = cmp.Or(s.Segments, 64), cmp.Or(s.AtOnce, 8)
-	s.Reads, s.Logger = cmp.Or(s.Reads, NewReads(0)), cmp.Or(s.Logger, slog.New(slog.DiscardHandler))
+	s.Reads, s.Logger = cmp.Or(s.Reads, walk.NewReads(0)), cmp.Or(s.Logger, slog.New(slog.DiscardHandler))
 	if marked, err := s.await(ctx); err != nil || marked {
 		return fault.IgnoreEnd(ctx, err)
 	}
@@ -176,42 +180,34 @@ func (s *Search) look(ctx context.Context) (marked bool, unmet string, err error
 	return false, Unmet(state, committed, time.Since(s.Known), s.Grace), err
 }
 
-// search goes through the new table once, page after page.
+// search walks over the new table once.
 func (s *Search) search(ctx context.Context) error {
-	segments, ctx := errgroup.WithContext(ctx)
-	segments.SetLimit(s.AtOnce)
-	tick := time.NewTicker(searchLines)
-	defer tick.Stop()
-	for segment := range s.Segments {
-		segments.Go(func() error { return s.segment(ctx, segment) })
-		select {
-		case <-tick.C:
-			s.Logger.Info("looking for rows that vanished", "segments", s.pass.segments.Load(), "of", s.Segments,
-				"marked", s.pass.marked.Load(), "kept", s.pass.kept.Load())
-		default:
-		}
-	}
-	return segments.Wait()
-}
-
-func (s *Search) segment(ctx context.Context, segment int) error {
 	lowest := MarkerVersion(s.Generation)
-	for after, first := []byte(nil), true; first || after != nil; first = false {
-		page, err := fault.Get(ctx, fault.Retrying(s.Logger, "scan the new table"), func(ctx context.Context) (StoredPage, error) {
-			return s.Table.Older(ctx, lowest, segment, s.Segments, after)
-		})
-		if err != nil {
-			return err
-		}
-		for _, item := range page.Items {
-			if err := s.judge(ctx, item, lowest); err != nil {
-				return err
+	segments, said := 0, time.Now()
+	return walk.Walk[StoredPage]{
+		Table: "the new table", AtOnce: s.AtOnce, Notify: fault.Retrying(s.Logger, "scan the new table"),
+		Source: func(ctx context.Context, segment, total int, after []byte) (StoredPage, error) {
+			return s.Table.Older(ctx, lowest, segment, total, after)
+		},
+		Visit: func(ctx context.Context, _ walk.Place, page StoredPage) error {
+			for _, item := range page.Items {
+				if err := s.judge(ctx, item, lowest); err != nil {
+					return err
+				}
 			}
-		}
-		after = page.Last
-	}
-	s.pass.segments.Add(1)
-	return nil
+			return nil
+		},
+		Finished: func(at walk.Place) {
+			if at.Done {
+				segments++
+			}
+			if time.Since(said) >= searchLines {
+				said = time.Now()
+				s.Logger.Info("looking for rows that vanished", "segments", segments, "of", s.Segments,
+					"marked", s.pass.marked.Load(), "kept", s.pass.kept.Load())
+			}
+		},
+	}.Run(ctx, walk.All(s.Segments))
 }
 
 // judge looks a suspect up and marks it if it has vanished.
@@ -243,7 +239,7 @@ func (s *Search) judge(ctx context.Context, item Stored, version events.Version)
 
 func (s *Search) lookup(ctx context.Context, key events.Key) (found bool, err error) {
 	return fault.Get(ctx, fault.Retrying(s.Logger, "look a row up at the source"), func(ctx context.Context) (bool, error) {
-		return s.Reads.lookup(ctx, func() (bool, float64, error) { return s.Source(ctx, key) })
+		return s.Reads.Lookup(ctx, func() (bool, float64, error) { return s.Source(ctx, key) })
 	})
 }
 

@@ -8,13 +8,13 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/walk"
 )
 
 // DeadLetter writes an item that has no usable key to the dlq; where names the segment. It returns nil once the
@@ -31,9 +31,9 @@ type Config struct {
 	Generation uint32
 	Segments   int
 
-	AtOnce        int    // segments at the same time; 0 is 8
-	PagesInFlight int    // of one segment, read and not acknowledged; 0 is 4
-	Reads         *Reads // shared with whatever else reads the source in this process; nil is one of its own, without a limit
+	AtOnce        int         // segments at the same time; 0 is 8
+	PagesInFlight int         // of one segment, read and not acknowledged; 0 is 4
+	Reads         *walk.Reads // shared with whatever else reads the source in this process; nil is one of its own, without a limit
 	Logger        *slog.Logger
 }
 
@@ -44,7 +44,7 @@ type Worker struct{ Config }
 func New(c Config) *Worker {
 	c.AtOnce = cmp.Or(c.AtOnce, 8)
 	c.PagesInFlight = cmp.Or(c.PagesInFlight, 4)
-	c.Reads = cmp.Or(c.Reads, NewReads(0))
+	c.Reads = cmp.Or(c.Reads, walk.NewReads(0))
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	return &Worker{c}
 }
@@ -65,17 +65,7 @@ func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) 
 	pen := checkpoint.NewPen(w.write, fault.Retrying(w.Logger, "write facts"))
 	group.Go(func() error { return pen.Run(groupCtx) })
 	group.Go(func() error {
-		readers, ctx := errgroup.WithContext(groupCtx)
-		readers.SetLimit(w.AtOnce)
-		for _, segment := range segments {
-			readers.Go(func() error {
-				if err := w.segment(ctx, segment, pen); err != nil {
-					return fmt.Errorf("segment %d of %d: %w", segment, w.Segments, err)
-				}
-				return nil
-			})
-		}
-		if err := readers.Wait(); err != nil {
+		if err := w.walk(pen).Run(groupCtx, segments); err != nil {
 			return err
 		}
 		<-groupCtx.Done()
@@ -84,76 +74,53 @@ func (w *Worker) Run(ctx context.Context, partitions []int, workPartitions int) 
 	return fault.IgnoreEnd(ctx, group.Wait())
 }
 
-func (w *Worker) unfinished(partitions []int, workPartitions int) []int {
-	var segments []int
-	for s := range w.Segments {
-		if !slices.Contains(partitions, s%workPartitions) {
+// unfinished are the places to go on from, those of the furthest facts.
+func (w *Worker) unfinished(partitions []int, workPartitions int) []walk.Place {
+	var segments []walk.Place
+	for _, place := range walk.All(w.Segments) {
+		if !slices.Contains(partitions, place.Segment%workPartitions) {
 			continue // another worker's
 		}
-		if fact, ok := w.Facts.Segment(w.Generation, s, w.Segments); !ok || !fact.Done {
-			segments = append(segments, s)
+		if fact, ok := w.Facts.Segment(w.Generation, place.Segment, w.Segments); ok {
+			place.After, place.Done, place.Pages, place.Items = fact.LastKey, fact.Done, fact.Pages, fact.Items
+		}
+		if !place.Done {
+			segments = append(segments, place)
 		}
 	}
 	return segments
 }
 
-// segment reads one segment to its end.
-func (w *Worker) segment(ctx context.Context, segment int, pen *checkpoint.Pen[checkpoint.SegmentFact]) error {
-	fact, ok := w.Facts.Segment(w.Generation, segment, w.Segments)
-	if !ok {
-		fact = checkpoint.SegmentFact{Generation: w.Generation, Segment: segment, Total: w.Segments}
-	}
-	// A page holds its slot until it and all before it are acknowledged: that bounds what is held, and what is read a
-	// second time after a crash (invariant 8).
-	slots := make(chan struct{}, w.PagesInFlight)
-	var mu sync.Mutex
-	frontier := checkpoint.Frontier[checkpoint.SegmentFact]{Passed: func(checkpoint.SegmentFact) { <-slots }}
-	pages, ctx := errgroup.WithContext(ctx)
-	for !fact.Done {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return pages.Wait()
-		}
-		page, err := w.scan(ctx, segment, fact.LastKey)
-		if err != nil {
-			return cmp.Or(pages.Wait(), err)
-		}
-		fact.Pages++
-		fact.Items += int64(len(page.Rows) + len(page.Bad))
-		fact.LastKey, fact.Done = page.Last, page.Last == nil
-		mu.Lock()
-		step := frontier.Begin(fact)
-		mu.Unlock()
-		pages.Go(func() error {
-			if err := w.publish(ctx, segment, page); err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			// Invariant 2: the fact says no more than the contiguous run of acknowledged pages.
-			if frontier.Done(step) {
-				done, _ := frontier.Position()
-				pen.Put(strconv.Itoa(segment), done)
+// walk publishes page after page; a page is published while the next ones are read.
+func (w *Worker) walk(pen *checkpoint.Pen[checkpoint.SegmentFact]) walk.Walk[Page] {
+	return walk.Walk[Page]{
+		Table: "the old table", Source: w.Source.Scan, Reads: w.Reads,
+		AtOnce: w.AtOnce, PagesInFlight: w.PagesInFlight, Notify: fault.Retrying(w.Logger, "scan"),
+		Visit: func(ctx context.Context, to walk.Place, page Page) error {
+			if err := w.publish(ctx, to, page); err != nil {
+				return fmt.Errorf("segment %d of %d: %w", to.Segment, to.Total, err)
 			}
 			return nil
-		})
+		},
+		// Invariant 2: a finished place has every page before it acknowledged.
+		Finished: func(done walk.Place) { pen.Put(strconv.Itoa(done.Segment), w.fact(done)) },
 	}
-	return pages.Wait()
 }
 
-func (w *Worker) scan(ctx context.Context, segment int, after []byte) (page Page, err error) {
-	return fault.Get(ctx, fault.Retrying(w.Logger, "scan"), func(ctx context.Context) (Page, error) {
-		return w.Reads.scan(ctx, func() (Page, error) { return w.Source.Scan(ctx, segment, w.Segments, after) })
-	})
+// fact is a place as a durable fact.
+func (w *Worker) fact(at walk.Place) checkpoint.SegmentFact {
+	return checkpoint.SegmentFact{
+		Generation: w.Generation, Segment: at.Segment, Total: at.Total,
+		LastKey: at.After, Done: at.Done, Pages: at.Pages, Items: at.Items,
+	}
 }
 
 // publish returns once every row of the page is durable in Kafka, and every bad one in the dlq.
-func (w *Worker) publish(ctx context.Context, segment int, page Page) error {
+func (w *Worker) publish(ctx context.Context, to walk.Place, page Page) error {
 	if err := w.Watch.Fresh(); err != nil {
 		return err
 	}
-	where := fmt.Sprintf("%d/%d", segment, w.Segments)
+	where := fmt.Sprintf("%d/%d", to.Segment, to.Total)
 	for _, bad := range page.Bad {
 		err := fault.Do(ctx, fault.Retrying(w.Logger, "write to the dlq"), func(ctx context.Context) error {
 			return w.DeadLetter(ctx, bad.Item, bad.Err, where)

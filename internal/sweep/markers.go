@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/walk"
 )
 
 // Marker is an item of the new table that says that its key is dead.
@@ -23,7 +24,13 @@ func (m Marker) stays() bool { return m.Tombstone || m.Version == events.Version
 type Page struct {
 	Markers []Marker
 	Updated []events.Key // items with a marker's attribute and attributes of the application: no markers any more
-	Last    []byte       // where the next page starts; nil at the end of the segment
+	Last    []byte       // where the next page starts; nil exactly at the end of the segment
+	Units   float64      // read units consumed, also for the items that are left out
+}
+
+// Extent implements walk.Page.
+func (p Page) Extent() walk.Extent {
+	return walk.Extent{Last: p.Last, Units: p.Units, Items: len(p.Markers) + len(p.Updated)}
 }
 
 // State is what an item is that was a marker when it was seen.

@@ -17,6 +17,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/snapshot"
+	"github.com/crossfadedb/crossfade/internal/walk"
 )
 
 const (
@@ -109,7 +110,7 @@ func scans(t *testing.T) {
 			var group sync.WaitGroup
 			for w := range workers {
 				worker := snapshot.New(snapshot.Config{
-					Source: o, Publish: o.publish, Watch: created{}, Generation: 1, Segments: segments, Reads: snapshot.NewReads(c.limit / workers),
+					Source: o, Publish: o.publish, Watch: created{}, Generation: 1, Segments: segments, Reads: walk.NewReads(c.limit / workers),
 					Facts: checkpoint.NewFacts(log, strconv.Itoa(w), time.Minute),
 				})
 				group.Go(func() { assert.NoError(t, worker.Run(ctx, []int{w}, workers)) })

@@ -12,7 +12,7 @@ var mutants = []mutant{
 	{"capture.child-before-parent", "internal/capture/plan.go", "return s.Parent == \"\" || known && (parent.Done || parent.Before)", "return s.Parent == \"\" || known && parent != checkpoint.ShardFact{}", "ParentFirst"},
 	{"capture.skip-gap", "internal/capture/reader.go", "	from := From{After: r.fact.Position, At: r.fact.Start, Oldest: r.seenEmpty()}", "	from := From{Oldest: true}", ""},
 	{"capture.latest", "internal/capture/reader.go", "			iterator = \"\" // a new one, from the last position that was published; in a moment, for it may be refused too\n", "			r.fact.Position = events.PositionAt(1 << 62)\n			iterator = \"\"\n", ""},
-	{"snapshot.fact-before-ack", "internal/snapshot/worker.go", "			if err := w.publish(ctx, segment, page); err != nil {\n				return err\n			}\n", "			pen.Put(strconv.Itoa(segment), fact)\n			if err := w.publish(ctx, segment, page); err != nil {\n				return err\n			}\n", ""},
+	{"snapshot.fact-before-ack", "internal/snapshot/worker.go", "			if err := w.publish(ctx, to, page); err != nil {\n", "			pen.Put(strconv.Itoa(to.Segment), w.fact(to))\n			if err := w.publish(ctx, to, page); err != nil {\n", ""},
 	{"frontier.highest", "internal/checkpoint/frontier.go", "for f.first < len(f.pending) && f.pending[f.first].finished {", "for f.first < len(f.pending) && (f.pending[f.first].finished || f.pending[len(f.pending)-1].finished) {", ""},
 	{"target.unconditional", "internal/newtable/condition.go", `"attribute_not_exists(#k) OR #v < :v"`, `"attribute_not_exists(#k) OR #v < :v OR #v > :v"`, ""},
 	{"target.or-equal", "internal/newtable/condition.go", `"attribute_not_exists(#k) OR #v < :v"`, `"attribute_not_exists(#k) OR #v <= :v"`, ""},

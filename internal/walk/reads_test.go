@@ -1,4 +1,4 @@
-package snapshot
+package walk
 
 import (
 	"context"
@@ -24,7 +24,7 @@ type quota struct {
 	taken          float64
 }
 
-func (q *quota) read() (Page, error) {
+func (q *quota) read() (page, error) {
 	time.Sleep(60 * time.Millisecond)
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -34,15 +34,15 @@ func (q *quota) read() (Page, error) {
 	q.calls++
 	if q.units <= 0 {
 		q.refused++
-		return Page{}, &fault.Error{Class: fault.Retry, Throttle: fault.TableThrottled, What: "scan"}
+		return page{}, &fault.Error{Class: fault.Retry, Throttle: fault.TableThrottled, What: "scan"}
 	}
 	q.units -= q.page
 	q.taken += q.page
-	return Page{Units: q.page}, nil
+	return page{units: q.page}, nil
 }
 
 // readFor reads with eight callers, each of whom tries again what fails.
-func (r *Reads) readFor(d time.Duration, read func() (Page, error)) {
+func (r *Reads) readFor(d time.Duration, read func() (page, error)) {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	var callers sync.WaitGroup
@@ -50,7 +50,7 @@ func (r *Reads) readFor(d time.Duration, read func() (Page, error)) {
 		callers.Go(func() {
 			for ctx.Err() == nil {
 				_ = fault.Do(ctx, nil, func(ctx context.Context) error {
-					_, err := r.scan(ctx, read)
+					_, err := scan(ctx, r, read)
 					return err
 				}) // it is the end of ctx
 			}
@@ -95,14 +95,14 @@ func TestLookupsAndScansShareTheLimit(t *testing.T) {
 		r := NewReads(100)
 		began := time.Now()
 		for range 1000 {
-			found, err := r.lookup(t.Context(), func() (bool, float64, error) { return true, 1, nil })
+			found, err := r.Lookup(t.Context(), func() (bool, float64, error) { return true, 1, nil })
 			require.NoError(t, err)
 			require.True(t, found)
 		}
 		require.InDelta(t, 9, time.Since(began).Seconds(), 0.2, "a second's units are saved")
-		_, err := r.scan(t.Context(), func() (Page, error) { return Page{Units: 500}, nil })
+		_, err := scan(t.Context(), r, func() (page, error) { return page{units: 500}, nil })
 		require.NoError(t, err)
-		_, err = r.lookup(t.Context(), func() (bool, float64, error) { return true, 1, nil })
+		_, err = r.Lookup(t.Context(), func() (bool, float64, error) { return true, 1, nil })
 		require.NoError(t, err)
 		require.InDelta(t, 14, time.Since(began).Seconds(), 0.3)
 	})
@@ -116,14 +116,14 @@ func TestThrottledRangeAndFailuresSlowNobodyElse(t *testing.T) {
 			&fault.Error{Class: fault.Retry, Reason: "no-answer", What: "scan"},
 		} {
 			for range 100 {
-				_, err := r.scan(t.Context(), func() (Page, error) { return Page{}, failure })
+				_, err := scan(t.Context(), r, func() (page, error) { return page{}, failure })
 				require.ErrorIs(t, err, failure)
 			}
 		}
 		began := time.Now()
 		q := &quota{perSecond: 1e9, page: fullPage}
 		for range 100 {
-			_, err := r.scan(t.Context(), q.read)
+			_, err := scan(t.Context(), r, q.read)
 			require.NoError(t, err)
 		}
 		require.Equal(t, 6*time.Second, time.Since(began), "no call has waited")
@@ -133,12 +133,12 @@ func TestThrottledRangeAndFailuresSlowNobodyElse(t *testing.T) {
 func TestWaitingForReadsEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := NewReads(1)
-		_, err := r.scan(t.Context(), func() (Page, error) { return Page{Units: 1e6}, nil })
+		_, err := scan(t.Context(), r, func() (page, error) { return page{units: 1e6}, nil })
 		require.NoError(t, err)
 		stopped := errors.New("stopped")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Minute, func() { cancel(stopped) })
-		_, err = r.lookup(ctx, func() (bool, float64, error) { panic("it is not its turn") })
+		_, err = r.Lookup(ctx, func() (bool, float64, error) { panic("it is not its turn") })
 		require.ErrorIs(t, err, stopped)
 	})
 }

@@ -1,4 +1,4 @@
-package snapshot
+package walk
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/pace"
 )
 
-// Reads holds one process's reads of the old table to the units that the table gives; package pace finds how many. A table
+// Reads holds one process's reads of a table to the units that the table gives; package pace finds how many. A table
 // that is read beyond its quota refuses the application's reads too. Safe for concurrent use.
 type Reads struct {
 	mu   sync.Mutex
@@ -42,26 +42,30 @@ func (r *Reads) SetMost(unitsPerSecond float64) {
 }
 
 // scan reads a page when its turn comes.
-func (r *Reads) scan(ctx context.Context, read func() (Page, error)) (Page, error) {
+func scan[P Page](ctx context.Context, r *Reads, read func() (P, error)) (page P, err error) {
 	r.mu.Lock()
 	expected := r.page
 	r.mu.Unlock()
 	began, err := r.turn(ctx, expected)
 	if err != nil {
-		return Page{}, err
+		return page, err
 	}
-	page, err := read()
-	r.took(began, expected, page.Units, err)
+	page, err = read()
+	units := 0.0
+	if err == nil {
+		units = page.Extent().Units
+	}
+	r.took(began, expected, units, err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
-		r.page = page.Units
+		r.page = units
 	}
 	return page, err
 }
 
-// lookup reads a row when its turn comes.
-func (r *Reads) lookup(ctx context.Context, read func() (found bool, units float64, err error)) (bool, error) {
+// Lookup reads a row when its turn comes.
+func (r *Reads) Lookup(ctx context.Context, read func() (found bool, units float64, err error)) (bool, error) {
 	began, err := r.turn(ctx, lookupCost)
 	if err != nil {
 		return false, err
