@@ -8,10 +8,9 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/crossfadedb/crossfade/internal/fault"
+	"github.com/crossfadedb/crossfade/internal/walk"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // scanRequest is one page of a consistent scan. The zero limit is none.
@@ -27,6 +26,11 @@ type scanPage struct {
 	last  []byte // nil exactly at the end
 	units float64
 	at    int64 // where the answer has its items
+}
+
+// Extent implements walk.Page.
+func (p scanPage) Extent() walk.Extent {
+	return walk.Extent{Last: p.last, Units: p.units, Items: len(p.items)}
 }
 
 func (t *Table) scan(ctx context.Context, r scanRequest) (page scanPage, err error) {
@@ -50,7 +54,7 @@ func (t *Table) scanned(ctx context.Context, r scanRequest, cut func(answer []by
 		body = append(append(body, `,"ExclusiveStartKey":`...), r.after...)
 	}
 	body = append(append(body, r.extra...), '}')
-	what := fmt.Sprintf("scan segment %d of %d of table %s", r.segment, r.total, t.name)
+	what := "scan table " + t.name
 	answer, err := t.wire.call(ctx, "DynamoDB_20120810.Scan", body)
 	if err != nil {
 		return notRecord(classify(err, what))
@@ -101,32 +105,29 @@ func cutScan(answer []byte) (page scanPage, err error) {
 	return page, err
 }
 
-// Items reads the whole table in parallel segments, consistently, and calls visit for each item; visit is called
-// by one goroutine a segment and may keep the bytes. Retries are made inside.
-func (t *Table) Items(ctx context.Context, segments int, visit func(item []byte) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for segment := range segments {
-		group.Go(func() error {
-			for after, first := []byte(nil), true; first || after != nil; first = false {
-				var page scanPage
-				err := fault.Do(ctx, nil, func(ctx context.Context) (err error) {
-					page, err = t.scan(ctx, scanRequest{segment: segment, total: segments, after: after})
-					return err
-				})
-				if err != nil {
+// walk is one over this table, whose requests have these members too. Each item is given to visit, which may keep the
+// bytes; it is called by one goroutine at a time for each segment.
+func (t *Table) walk(segments int, extra []byte, visit func(item []byte) error) walk.Walk[scanPage] {
+	return walk.Walk[scanPage]{
+		Table: "table " + t.name, AtOnce: segments,
+		Source: func(ctx context.Context, segment, total int, after []byte) (scanPage, error) {
+			return t.scan(ctx, scanRequest{segment: segment, total: total, after: after, extra: extra})
+		},
+		Visit: func(_ context.Context, _ walk.Place, page scanPage) error {
+			for _, item := range page.items {
+				if err := visit(item); err != nil {
 					return err
 				}
-				for _, item := range page.items {
-					if err := visit(item); err != nil {
-						return err
-					}
-				}
-				after = page.last
 			}
 			return nil
-		})
+		},
 	}
-	return group.Wait()
+}
+
+// Items reads the whole table in parallel segments, consistently, and calls visit for each item; visit is called
+// by one goroutine at a time for each segment and may keep the bytes. Retries are made inside.
+func (t *Table) Items(ctx context.Context, segments int, visit func(item []byte) error) error {
+	return t.walk(segments, nil, visit).Run(ctx, walk.All(segments))
 }
 
 // cutter walks through an answer token by token and returns raw values: parts of the answer, never decoded.

@@ -1,14 +1,17 @@
 package dynamodb
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
+	"time"
 
 	"github.com/crossfadedb/crossfade/internal/events"
+	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/newtable"
+	"github.com/crossfadedb/crossfade/internal/walk"
 )
 
 // Survey is what the new table holds before a migration begins, by what our attributes say of each item.
@@ -30,68 +33,45 @@ type Found struct {
 	Value string // of the attribute that was looked at, as DynamoDB JSON
 }
 
-// Survey reads the whole table consistently, so many segments side by side, and says what is in it. Each page is read inside
-// try, which owns the retries. After each page but the last, enough may end it before the table does, and the Survey is not
-// Whole then; it is called by one goroutine at a time.
-func (t *Table) Survey(
-	ctx context.Context, names newtable.Attributes, schema events.KeySchema, segments int,
-	try func(context.Context, func(context.Context) error) error, enough func(Survey) bool,
-) (Survey, error) {
+// errEnough ends the walk before the table does.
+var errEnough = errors.New("enough")
+
+// Surveying is how a survey is made. Enough is required.
+type Surveying struct {
+	Segments int           // side by side; 0 is 1
+	Patience time.Duration // for a page that does not answer; see walk.Walk
+	Notify   fault.Notify  // of what is tried again; may be nil
+	// Enough is asked after each page but the last of a segment, and may end the survey before the table does; the Survey is
+	// not Whole then. One call at a time.
+	Enough func(Survey) bool
+}
+
+// Survey reads the whole table consistently, and says what is in it.
+func (t *Table) Survey(ctx context.Context, names newtable.Attributes, schema events.KeySchema, how Surveying) (Survey, error) {
+	var mu sync.Mutex
+	found := Survey{Generations: map[uint32]int64{}, Whole: true}
 	format := newtable.NewFormat(schema, names)
-	s := &surveyor{table: t, format: format, try: try, enough: enough, extra: format.AppendProjection(nil)}
-	s.found.Generations, s.found.Whole = map[uint32]int64{}, true
-	group, ctx := errgroup.WithContext(ctx)
-	for segment := range segments {
-		group.Go(func() error { return s.segment(ctx, segment, segments) })
-	}
-	err := group.Wait()
-	return s.found, err
-}
-
-// surveyor is one survey under way.
-type surveyor struct {
-	table  *Table
-	format *newtable.Format
-	try    func(context.Context, func(context.Context) error) error
-	enough func(Survey) bool
-	extra  []byte // of a scan
-
-	mu    sync.Mutex
-	found Survey
-}
-
-func (s *surveyor) segment(ctx context.Context, segment, total int) error {
-	for after, first := []byte(nil), true; first || after != nil; first = false {
-		var page scanPage
-		err := s.try(ctx, func(ctx context.Context) (err error) {
-			page, err = s.table.scan(ctx, scanRequest{segment: segment, total: total, after: after, extra: s.extra})
-			return err
-		})
-		if err != nil {
-			return err
+	w := t.walk(cmp.Or(how.Segments, 1), format.AppendProjection(nil), nil)
+	w.Patience, w.Notify = how.Patience, how.Notify
+	w.Visit = func(_ context.Context, to walk.Place, page scanPage) error {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, raw := range page.items {
+			if err := found.add(format, raw); err != nil {
+				return fmt.Errorf("an item of table %s: %w", t.name, err)
+			}
 		}
-		after = page.last
-		if ended, err := s.page(page); err != nil || ended {
-			return err
+		if to.Done || !how.Enough(found) {
+			return nil
 		}
+		found.Whole = false
+		return errEnough
 	}
-	return nil
-}
-
-// page takes a page into what was found, and reports whether that is enough.
-func (s *surveyor) page(page scanPage) (ended bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, raw := range page.items {
-		if err := s.found.add(s.format, raw); err != nil {
-			return false, fmt.Errorf("an item of table %s: %w", s.table.name, err)
-		}
+	err := w.Run(ctx, walk.All(w.AtOnce))
+	if errors.Is(err, errEnough) {
+		err = nil
 	}
-	if page.last == nil || !s.enough(s.found) {
-		return false, nil
-	}
-	s.found.Whole = false
-	return true, nil
+	return found, err
 }
 
 func (s *Survey) add(format *newtable.Format, raw []byte) error {

@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/crossfadedb/crossfade/internal/events"
-	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/newtable"
+	"github.com/crossfadedb/crossfade/internal/walk"
 )
 
 // touchedSegments is how many segments of the new table are searched at the same time.
 const touchedSegments = 16
 
-// errFound ends a search.
+// errFound ends the walk.
 var errFound = errors.New("found")
 
 // FindTouched looks for an item that shows that the application has written this table: a marker with attributes of the application,
@@ -32,34 +30,15 @@ func (t *Table) findTouched(ctx context.Context, names newtable.Attributes, sche
 	}
 	filter := condition.Append(nil, newtable.FilterExpression)
 	keys := make(chan events.Key, segments) // each finds one at the most
-	group, ctx := errgroup.WithContext(ctx)
-	for segment := range segments {
-		group.Go(func() error {
-			for after, first := []byte(nil), true; first || after != nil; first = false {
-				var page scanPage
-				err := fault.Do(ctx, nil, func(ctx context.Context) (err error) {
-					page, err = t.scan(ctx, scanRequest{segment: segment, total: segments, after: after, extra: filter})
-					return err
-				})
-				if err != nil {
-					return err
-				}
-				for _, raw := range page.items {
-					key, touched, err := touched(format, raw, unversioned)
-					if err != nil {
-						return err
-					}
-					if touched {
-						keys <- key
-						return errFound
-					}
-				}
-				after = page.last
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil && !errors.Is(err, errFound) {
+	err = t.walk(segments, filter, func(raw []byte) error {
+		key, touched, err := touched(format, raw, unversioned)
+		if err != nil || !touched {
+			return err
+		}
+		keys <- key
+		return errFound
+	}).Run(ctx, walk.All(segments))
+	if err != nil && !errors.Is(err, errFound) {
 		return "", false, err
 	}
 	select {

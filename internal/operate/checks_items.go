@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/crossfadedb/crossfade/internal/apply"
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
@@ -25,14 +27,17 @@ const (
 	surveySegments = 8
 )
 
-// unhurried is patiently, but for throttling, however long that goes on: a page may take the quota of a minute.
-func (f *preflight) unhurried(ctx context.Context, op func(context.Context) error) error {
-	for {
-		err := f.Patiently(ctx, op)
-		if fault.ThrottleOf(err) == fault.NotThrottled || ctx.Err() != nil {
-			return err
+// unhurried says that the new table is throttled, now and then: a page may take the quota of a minute. It is not given up for that.
+func (f *preflight) unhurried() fault.Notify {
+	throttled := rate.Sometimes{Interval: assembly.Patience}
+	retrying := fault.Retrying(f.Logger, "read the new table")
+	return func(err error, wait time.Duration) {
+		retrying(err, wait)
+		if fault.ThrottleOf(err) != fault.NotThrottled {
+			throttled.Do(func() {
+				f.Logger.Warn("the new table is throttled; its read capacity decides how long the check takes", "error", err)
+			})
 		}
-		f.Logger.Warn("the new table is throttled; its read capacity decides how long the check takes", "error", err)
 	}
 }
 
@@ -42,12 +47,15 @@ func (f *preflight) checkItems(ctx context.Context) (string, error) {
 	if f.new.Items > surveyAlone {
 		segments = surveySegments
 	}
-	survey, err := f.New.Survey(ctx, assembly.Attributes(f.Config), f.new.KeySchema, segments, f.unhurried, func(s dynamodb.Survey) bool {
-		if time.Since(last) >= surveyLines {
-			last = time.Now()
-			f.Logger.Info("reading the new table, for items that are not this migration's", "items", s.Items, "about", f.new.Items)
-		}
-		return s.Items >= surveyEnough && (f.From() == apply.FromNone || f.foreign(s) != nil)
+	survey, err := f.New.Survey(ctx, assembly.Attributes(f.Config), f.new.KeySchema, dynamodb.Surveying{
+		Segments: segments, Patience: assembly.Patience, Notify: f.unhurried(),
+		Enough: func(s dynamodb.Survey) bool {
+			if time.Since(last) >= surveyLines {
+				last = time.Now()
+				f.Logger.Info("reading the new table, for items that are not this migration's", "items", s.Items, "about", f.new.Items)
+			}
+			return s.Items >= surveyEnough && (f.From() == apply.FromNone || f.foreign(s) != nil)
+		},
 	})
 	if err != nil {
 		return needed("", err, "crossfade sweep will need it", f.From() != apply.FromNone)

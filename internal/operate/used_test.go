@@ -1,11 +1,12 @@
 package operate
 
 import (
-	"context"
+	"bytes"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -259,26 +260,19 @@ func TestCreateRefusesTimeToLive(t *testing.T) {
 	require.EqualValues(t, 1, restarted.Generation)
 }
 
-// A new table of little capacity is read for as long as that takes; one that answers nothing is given up.
-func TestCheckOfTheNewTableOutlastsThrottling(t *testing.T) {
+// A new table of little capacity is read for as long as that takes (package walk), and a person is told why, every half a minute.
+func TestCheckOfTheNewTableSaysThatItIsThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &preflight{Parts: &assembly.Parts{Config: &migration.Config{}, Logger: slog.New(slog.DiscardHandler)}}
-		began := time.Now()
-		throttled := &fault.Error{Class: fault.Retry, Throttle: fault.TableThrottled, Reason: "throttled", What: "scan"}
-		require.NoError(t, c.unhurried(t.Context(), func(context.Context) error {
-			if time.Since(began) < 5*time.Minute {
-				return throttled
-			}
-			return nil
-		}))
-		require.GreaterOrEqual(t, time.Since(began), 5*time.Minute)
-		err := c.unhurried(t.Context(), func(context.Context) error {
-			return &fault.Error{Class: fault.Retry, Reason: "no-answer", What: "scan"}
-		})
-		require.ErrorContains(t, err, "gave up after 30s")
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		require.Error(t, c.unhurried(ctx, func(context.Context) error { return throttled }))
+		var log bytes.Buffer
+		f := &preflight{Parts: &assembly.Parts{Config: &migration.Config{}, Logger: slog.New(slog.NewTextHandler(&log, nil))}}
+		notify := f.unhurried()
+		for range 300 {
+			notify(&fault.Error{Class: fault.Retry, Throttle: fault.TableThrottled, Reason: "throttled", What: "scan"}, time.Second)
+			notify(&fault.Error{Class: fault.Retry, Reason: "no-answer", What: "scan"}, time.Second)
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, 10, strings.Count(log.String(), "its read capacity decides how long the check takes"))
+		require.Equal(t, 10, strings.Count(log.String(), "level="))
 	})
 }
 
