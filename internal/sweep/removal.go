@@ -45,47 +45,51 @@ func (s *Sweep) remove(ctx context.Context, markers []Marker) error {
 
 // one removes one marker, and takes the removal back if it was none any more.
 func (r *removal) one(ctx context.Context, m Marker) error {
-	var was State
-	var taken []byte
-	err := fault.Do(ctx, fault.Retrying(r.Logger, "remove a marker"), func(ctx context.Context) (err error) {
+	came, err := fault.Get(ctx, fault.Retrying(r.Logger, "remove a marker"), func(ctx context.Context) (outcome, error) {
 		if err := r.lookAgain(ctx); err != nil {
-			return err
+			return outcome{}, err
 		}
-		was, taken, err = r.attempt(ctx, m)
-		return err
+		return r.attempt(ctx, m)
 	})
 	if err != nil {
 		return err
 	}
-	if taken != nil {
-		if err := r.putBack(ctx, m, taken); err != nil {
+	if came.taken != nil {
+		if err := r.putBack(ctx, m, came.taken); err != nil {
 			return err
 		}
 	}
-	r.count(m, was, taken != nil)
+	r.count(m, came)
 	return nil
+}
+
+// outcome is what came of one removal.
+type outcome struct {
+	was   State
+	taken []byte // the item that was removed with the application's update; nil when there was none
 }
 
 // attempt looks at the item, and removes it if it is still this marker. An update of the application changes nothing that a condition
 // could name, so what it does between the look and the removal only the removal's answer tells.
-func (r *removal) attempt(ctx context.Context, m Marker) (was State, taken []byte, err error) {
-	was, err = r.Markers.Look(ctx, m)
+func (r *removal) attempt(ctx context.Context, m Marker) (outcome, error) {
+	was, err := r.Markers.Look(ctx, m)
 	if err != nil || was != Same {
-		return was, nil, err
+		return outcome{was: was}, err
 	}
 	// Of a call that was given up nobody would know what it has removed; it has a deadline of its own.
-	return r.Markers.Remove(context.WithoutCancel(ctx), m)
+	was, taken, err := r.Markers.Remove(context.WithoutCancel(ctx), m)
+	return outcome{was, taken}, err
 }
 
-func (r *removal) count(m Marker, was State, putBack bool) {
+func (r *removal) count(m Marker, came outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch was {
+	switch came.was {
 	case Same:
 		r.summary.Removed++
 	case Updated:
 		r.updated(m.Key)
-		if putBack {
+		if came.taken != nil {
 			r.summary.PutBack++
 		}
 	case Changed:

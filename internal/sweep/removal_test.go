@@ -103,12 +103,12 @@ func TestWhatWasTakenIsPutBackThoughTheSweepEnds(t *testing.T) {
 		r := &removal{Sweep: s.sweep()}
 		s.append(t, checkpoint.ControlEntry{Closed: &checkpoint.Closed{Generation: 1, Ends: map[int]int64{}}})
 		s.append(t, checkpoint.ControlEntry{Sweeping: &checkpoint.Sweeping{}})
-		was, taken, err := r.attempt(ctx, s.table.markers[0])
+		came, err := r.attempt(ctx, s.table.markers[0])
 		require.NoError(t, err)
-		require.Equal(t, Updated, was)
+		require.Equal(t, Updated, came.was)
 		cancel()
 		s.table.fails = 3
-		require.NoError(t, r.putBack(ctx, s.table.markers[0], taken))
+		require.NoError(t, r.putBack(ctx, s.table.markers[0], came.taken))
 		require.Equal(t, []string{"k1"}, s.table.back)
 	})
 }

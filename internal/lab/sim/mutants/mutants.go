@@ -18,7 +18,7 @@ var mutants = []mutant{
 	{"target.or-equal", "internal/newtable/condition.go", `"attribute_not_exists(#k) OR #v < :v"`, `"attribute_not_exists(#k) OR #v <= :v"`, ""},
 	{"apply.past-close", "internal/apply/decide.go", "		return PastClose\n", "		return 0\n", "DropPastClose"},
 	{"apply.old-generation", "internal/apply/decide.go", "		return events.Event{}, OldGen, nil\n", "		return e, 0, nil\n", "DropOldGeneration"},
-	{"sweep.no-grace", "internal/sweep/sweep.go", "	case <-time.After(s.Grace):", "	case <-time.After(0):", "SweepGrace, SweepSettles"},
+	{"sweep.no-grace", "internal/sweep/pass.go", "	case <-time.After(s.Grace):", "	case <-time.After(0):", "SweepGrace, SweepSettles"},
 	{"sweep.no-fact", "internal/sweep/guards.go", "		if why, ok := settled.covers(m, state.Generation()); !ok {\n			return why\n		}\n", "		_ = m\n", "SweepFacts"},
 	{"sweep.live-uncommitted", "internal/sweep/guards.go", "	return behind(logs.LiveCommitted, w.LiveEnds, \"live\")", "	return \"\"", "SweepLiveApplied"},
 	{"sweep.snapshot-uncommitted", "internal/sweep/guards.go", "	if text := behind(logs.SnapshotCommitted, state.Closed.Ends, \"snapshot\"); text != \"\" {", "	if text := \"\"; text != \"\" {", "SweepSnapshotApplied"},
