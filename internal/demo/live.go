@@ -8,6 +8,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/compare"
 	"github.com/crossfadedb/crossfade/internal/fault"
 	"github.com/crossfadedb/crossfade/internal/operate"
 )
@@ -157,7 +158,9 @@ func (r *run) settle(ctx context.Context) error {
 		return err
 	}
 	r.say("the workers are stopped; reading both tables whole")
-	r.report.Comparison, err = Compare(ctx, r.parts.Old, r.parts.New, schema, assembly.Attributes(r.config), r.app.Deleted)
+	r.report.Comparison, err = compare.Tables(ctx, r.parts.Old, r.parts.New, compare.Options{
+		Schema: schema, Names: assembly.Attributes(r.config), Deleted: r.app.Deleted,
+	})
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/crossfadedb/crossfade/internal/compare"
 	"github.com/crossfadedb/crossfade/internal/operate"
 )
 
@@ -31,7 +32,7 @@ type Report struct {
 	Restarts    int      `json:"restarts"` // of workers that had stopped themselves, as they do when the machine is too busy
 	Swept       int64    `json:"swept"`    // markers
 	Seconds     float64  `json:"seconds"`
-	Comparison
+	compare.Comparison
 }
 
 // OK reports that the migration did what is promised: both tables were read, and nothing bad was found.

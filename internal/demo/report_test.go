@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/crossfadedb/crossfade/internal/compare"
 )
 
 func TestReportOK(t *testing.T) {
-	good := Report{Comparison: Comparison{Compared: 1}}
+	good := Report{Comparison: compare.Comparison{Compared: 1}}
 	require.True(t, good.OK())
 	require.False(t, (Report{}).OK(), "nothing was compared")
 	for _, worsen := range []func(*Report){
@@ -31,7 +33,7 @@ func TestReportOK(t *testing.T) {
 func TestReportForAPerson(t *testing.T) {
 	r := Report{
 		Items: 50_000, Changes: 1234, Killed: []string{"snapshot 1", "streamer 1"}, Stale: 1000, Swept: 12,
-		Comparison: Comparison{Compared: 1_234_567, Different: 2, Examples: []string{"different: " + strings.Repeat("x", 300)}},
+		Comparison: compare.Comparison{Compared: 1_234_567, Different: 2, Examples: []string{"different: " + strings.Repeat("x", 300)}},
 	}
 	var out bytes.Buffer
 	require.NoError(t, r.write(&out, false))
@@ -57,7 +59,7 @@ func TestReportForAPerson(t *testing.T) {
 }
 
 func TestReportAsJSON(t *testing.T) {
-	r := Report{Items: 7, Comparison: Comparison{Compared: 3, Back: 1}}
+	r := Report{Items: 7, Comparison: compare.Comparison{Compared: 3, Back: 1}}
 	var out bytes.Buffer
 	require.NoError(t, r.write(&out, true))
 	var members map[string]any
@@ -73,7 +75,7 @@ type full struct{}
 func (full) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
 func TestReportThatCannotBeWritten(t *testing.T) {
-	r := Report{Comparison: Comparison{Examples: []string{"missing: x"}}}
+	r := Report{Comparison: compare.Comparison{Examples: []string{"missing: x"}}}
 	require.ErrorContains(t, r.write(full{}, false), "disk full")
 	require.ErrorContains(t, r.write(full{}, true), "disk full")
 }

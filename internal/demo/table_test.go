@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/crossfadedb/crossfade/internal/compare"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
 )
@@ -56,7 +57,7 @@ func TestTheSameApplicationTwice(t *testing.T) {
 		applications = append(applications, a)
 	}
 	app := applications[0]
-	c, err := Compare(t.Context(), old, fresh, schema, names, app.Deleted)
+	c, err := compare.Tables(t.Context(), old, fresh, compare.Options{Schema: schema, Names: names, Deleted: app.Deleted})
 	require.NoError(t, err)
 	require.True(t, c.OK(), "%+v", c)
 	require.Greater(t, c.Compared, rows.Count/2)
@@ -77,7 +78,7 @@ func TestTheSameApplicationTwice(t *testing.T) {
 	for _, item := range model.items {
 		modelled.items = append(modelled.items, asAnswered(item))
 	}
-	c, err = Compare(t.Context(), want, modelled, schema, names, app.Deleted)
+	c, err = compare.Tables(t.Context(), want, modelled, compare.Options{Schema: schema, Names: names, Deleted: app.Deleted})
 	require.NoError(t, err)
 	require.True(t, c.OK(), "%+v", c)
 }
@@ -92,7 +93,7 @@ func TestTombstones(t *testing.T) {
 	}
 	require.NoError(t, table.Update(t.Context(), rows.Key(1), rows.Item(1, 9)))
 	want := fixed{items: []string{asAnswered(string(rows.Item(1, 9))), asAnswered(string(rows.Item(2, 0)))}}
-	c, err := Compare(t.Context(), want, fresh, schema, names, func(string) bool { return true })
+	c, err := compare.Tables(t.Context(), want, fresh, compare.Options{Schema: schema, Names: names, Deleted: func(string) bool { return true }})
 	require.NoError(t, err)
 	require.Equal(t, 1, c.Markers)
 	c.Markers = 0
@@ -106,7 +107,7 @@ func TestUpdateLeavesWhatItDoesNotName(t *testing.T) {
 	require.NoError(t, table.Update(t.Context(), `{"id":{"S":"1"}}`, []byte(item(1, `,"it's \"b\".#":{"S":"new"}`))))
 	require.NoError(t, table.Update(t.Context(), `{"id":{"S":"2"}}`, []byte(item(2, ``))))
 	want := fixed{items: []string{item(1, `,"a":{"N":"1"},"it's \"b\".#":{"S":"new"}`), item(2, ``)}}
-	c, err := Compare(t.Context(), want, old, schema, names, func(string) bool { return false })
+	c, err := compare.Tables(t.Context(), want, old, compare.Options{Schema: schema, Names: names, Deleted: func(string) bool { return false }})
 	require.NoError(t, err)
 	require.True(t, c.OK(), "%+v", c)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
+	"github.com/crossfadedb/crossfade/internal/compare"
 	"github.com/crossfadedb/crossfade/internal/demo"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/kafka"
@@ -161,12 +162,12 @@ func TestApp(t *testing.T) {
 	again.close(t)
 	w.quiet()
 	w.sweep(operate.SweepOptions{})
-	c, err := demo.Compare(t.Context(), w.old, w.new, schema, assembly.Attributes(w.config), app.Deleted)
+	c, err := compare.Tables(t.Context(), w.old, w.new, compare.Options{Schema: schema, Names: assembly.Attributes(w.config), Deleted: app.Deleted})
 	require.NoError(t, err)
 	require.Equal(t, 1, c.Markers, "the tombstone stays while fallback reads may be on")
 	require.Equal(t, 1, c.Missing)
 	w.sweep(operate.SweepOptions{FallbackReadsOff: true})
-	c, err = demo.Compare(t.Context(), w.old, w.new, schema, assembly.Attributes(w.config), app.Deleted)
+	c, err = compare.Tables(t.Context(), w.old, w.new, compare.Options{Schema: schema, Names: assembly.Attributes(w.config), Deleted: app.Deleted})
 	require.NoError(t, err)
 	require.Zero(t, c.Markers)
 

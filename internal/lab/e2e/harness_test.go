@@ -19,6 +19,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
+	"github.com/crossfadedb/crossfade/internal/compare"
 	"github.com/crossfadedb/crossfade/internal/demo"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/events"
@@ -369,7 +370,7 @@ func (w *world) sweep(o operate.SweepOptions) {
 func (w *world) equal(deleted func(string) bool, markers int) {
 	w.t.Helper()
 	w.step("compare")
-	c, err := demo.Compare(w.t.Context(), w.old, w.new, schema, assembly.Attributes(w.config), deleted)
+	c, err := compare.Tables(w.t.Context(), w.old, w.new, compare.Options{Schema: schema, Names: assembly.Attributes(w.config), Deleted: deleted})
 	require.NoError(w.t, err)
 	w.t.Logf("compared: %+v", c)
 	if markers >= 0 {

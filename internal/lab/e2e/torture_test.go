@@ -19,6 +19,7 @@ import (
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/cli"
+	"github.com/crossfadedb/crossfade/internal/compare"
 	"github.com/crossfadedb/crossfade/internal/demo"
 	"github.com/crossfadedb/crossfade/internal/operate"
 )
@@ -105,7 +106,7 @@ func torture(t *testing.T, r *rack, seed uint64, length time.Duration, enough fu
 	}
 	var err error
 	l.changes = app.Done()
-	l.comparison, err = demo.Compare(t.Context(), r.old, r.new, schema, assembly.Attributes(r.config), app.Deleted)
+	l.comparison, err = compare.Tables(t.Context(), r.old, r.new, compare.Options{Schema: schema, Names: assembly.Attributes(r.config), Deleted: app.Deleted})
 	require.NoError(t, err)
 	require.True(t, l.comparison.OK(), "%+v", l.comparison)
 	require.Zero(t, r.status().DeadLetters.Records)
@@ -286,7 +287,7 @@ type ledger struct {
 	sweepsEnded  int
 	sweepsGaveUp int
 	faults       map[string]int
-	comparison   demo.Comparison
+	comparison   compare.Comparison
 }
 
 // missing are the kinds of faults that are in no ledger.

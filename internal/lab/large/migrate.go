@@ -9,6 +9,7 @@ import (
 	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/checkpoint"
 	"github.com/crossfadedb/crossfade/internal/cli"
+	"github.com/crossfadedb/crossfade/internal/compare"
 	"github.com/crossfadedb/crossfade/internal/demo"
 	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/operate"
@@ -65,7 +66,7 @@ func (r *run) copy(ctx context.Context, app *demo.Application) error {
 
 // compare reads both tables whole. Markers stay: nothing has swept them.
 func (r *run) compare(ctx context.Context, app *demo.Application) error {
-	found, err := demo.Compare(ctx, r.parts.Old, r.parts.New, schema, assembly.Attributes(r.parts.Config), app.Deleted)
+	found, err := compare.Tables(ctx, r.parts.Old, r.parts.New, compare.Options{Schema: schema, Names: assembly.Attributes(r.parts.Config), Deleted: app.Deleted})
 	if err != nil {
 		return err
 	}

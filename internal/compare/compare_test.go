@@ -1,4 +1,4 @@
-package demo
+package compare
 
 import (
 	"context"
@@ -9,10 +9,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/crossfadedb/crossfade/internal/dynamodb"
+	"github.com/crossfadedb/crossfade/internal/events"
 	"github.com/crossfadedb/crossfade/internal/newtable"
 )
 
+var schema = events.KeySchema{{Name: "id", Type: "S"}}
+
 var names = newtable.Attributes{Version: "v", Deleted: "d", Shard: "sh", Tombstone: "t"}
+
+var _ Reader = (*dynamodb.Table)(nil)
 
 // fixed is a table of these items.
 type fixed struct {
@@ -49,17 +55,37 @@ func TestCompareCountsEachKind(t *testing.T) {
 		item(7, `,"v":{"S":"x"}`),                              // never heard of
 	}}
 	deleted := func(key string) bool { return strings.Contains(key, `"6"`) || strings.Contains(key, `"5"`) }
-	c, err := Compare(t.Context(), old, fresh, schema, names, deleted)
+	c, err := Tables(t.Context(), old, fresh, Options{schema, names, deleted})
 	require.NoError(t, err)
 	require.False(t, c.OK())
 	require.Len(t, c.Examples, 7)
 	c.Examples = nil
 	require.Equal(t, Comparison{Compared: 4, Missing: 2, Different: 1, Extra: 1, Back: 1, Markers: 2}, c)
 
-	c, err = Compare(t.Context(), old, old, schema, names, deleted)
+	c, err = Tables(t.Context(), old, old, Options{schema, names, deleted})
 	require.NoError(t, err)
 	require.Equal(t, Comparison{Compared: 4}, c)
 	require.True(t, c.OK())
+}
+
+// Each key of either table has an outcome. A marker in place of a row has two: it is there, and the row is not.
+func TestEachKeyHasAnOutcome(t *testing.T) {
+	old := fixed{items: []string{item(1, ""), item(2, ""), item(3, ""), item(4, "")}}
+	fresh := fixed{items: []string{
+		item(1, `,"v":{"S":"x"}`), item(2, `,"a":{"S":"x"}`), item(4, `,"d":{"N":"1"}`), item(5, ""), item(6, ""), item(7, `,"d":{"N":"1"}`),
+	}}
+	deleted := func(key string) bool { return strings.Contains(key, `"6"`) || strings.Contains(key, `"7"`) }
+	got := map[string][]Outcome{}
+	rows, err := Each(t.Context(), old, fresh, Options{schema, names, deleted}, func(f Finding) {
+		require.Equal(t, f.Outcome == Missing, f.New == nil)
+		got[string(f.Key)] = append(got[string(f.Key)], f.Outcome)
+	})
+	require.NoError(t, err)
+	require.Equal(t, 4, rows)
+	require.Equal(t, map[string][]Outcome{
+		item(1, ""): {Equal}, item(2, ""): {Differs}, item(3, ""): {Missing}, item(4, ""): {Marker, Missing},
+		item(5, ""): {Extra}, item(6, ""): {Undeleted}, item(7, ""): {Marker},
+	}, got)
 }
 
 func TestCompareKnowsOneItemInAllItsTexts(t *testing.T) {
@@ -73,7 +99,7 @@ func TestCompareKnowsOneItemInAllItsTexts(t *testing.T) {
 		`{"id":{"S":"1"},"m":{"M":{"SS":{"L":[{"S":"y"},{"S":"x"}]}}},"s":{"SS":["b","aA","/"]},"ns":{"NS":["2","10"]}}`:                   false,
 		`{"id":{"S":"1"},"m":{"M":{"SS":{"L":[{"S":"y"},{"S":"x"}]},"b":{"N":"1"}}},"s":{"SS":["b","aA","/"]}}`:                            false,
 	} {
-		c, err := Compare(t.Context(), fixed{items: []string{a}}, fixed{items: []string{text}}, schema, names, nil)
+		c, err := Tables(t.Context(), fixed{items: []string{a}}, fixed{items: []string{text}}, Options{schema, names, nil})
 		require.NoError(t, err, text)
 		require.Equal(t, same, c.OK(), text)
 	}
@@ -85,7 +111,7 @@ func TestCompareKeepsFirstExamples(t *testing.T) {
 		old.items = append(old.items, item(i, ""))
 	}
 	long := fixed{items: []string{item(0, `,"a":{"S":"`+strings.Repeat("é", 1000)+`"}`)}}
-	c, err := Compare(t.Context(), old, long, schema, names, nil)
+	c, err := Tables(t.Context(), old, long, Options{schema, names, nil})
 	require.NoError(t, err)
 	require.Equal(t, 99, c.Missing)
 	require.Len(t, c.Examples, maxExamples+1)
@@ -100,13 +126,13 @@ func TestCompareEndsWithErrors(t *testing.T) {
 		{{err: broken}, good},
 		{good, {err: broken}},
 	} {
-		_, err := Compare(t.Context(), pair[0], pair[1], schema, names, func(string) bool { return false })
+		_, err := Tables(t.Context(), pair[0], pair[1], Options{schema, names, func(string) bool { return false }})
 		require.ErrorIs(t, err, broken)
 	}
 	for _, bad := range []string{`{`, `{"id":{"N":"1"}}`, `{"other":{"S":"1"}}`, `{"id":{"S":"1"},"a":{"L":[1]}}`} {
-		_, err := Compare(t.Context(), fixed{items: []string{bad}}, good, schema, names, nil)
+		_, err := Tables(t.Context(), fixed{items: []string{bad}}, good, Options{schema, names, nil})
 		require.Error(t, err, bad)
-		_, err = Compare(t.Context(), good, fixed{items: []string{bad}}, schema, names, nil)
+		_, err = Tables(t.Context(), good, fixed{items: []string{bad}}, Options{schema, names, nil})
 		require.Error(t, err, bad)
 	}
 }
