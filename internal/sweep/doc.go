@@ -16,6 +16,9 @@
 // the application. It is left when the scan shows it, and when a look right before its removal does. No condition of the database
 // tells the two apart, so what was updated between that look and the removal is put back; the removal's answer says what it was.
 //
-// Markers are taken in windows, so memory does not grow with their number (invariant 8). The grace of one window's
-// guard c is the grace of the next one's guard b; markers too young for that are carried over.
+// The pass is one walk over the table (package walk), segment after segment. Markers are taken in windows, so memory does
+// not grow with their number (invariant 8). A full window goes through its guards before the next page is read. The grace
+// of one window's guard c is the grace of the next one's guard b; markers too young for that are carried over.
+//
+// In reading order: markers.go, guards.go, sweep.go, pass.go, removal.go, announce.go.
 package sweep
