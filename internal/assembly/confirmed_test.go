@@ -76,7 +76,7 @@ func openParts(t *testing.T) *Parts {
 source: {dynamodb: {table: old, region: us-east-1, endpoint: "http://nowhere"}}
 target: {dynamodb: {table: new, region: us-east-1, endpoint: "http://nowhere"}}
 kafka: {brokers: ["`+brokers.Address()+`"], partitions: 3, work_partitions: 4}
-grace: 5s
+grace: 1m
 `))
 	require.NoError(t, err)
 	p, err := Open(t.Context(), config, slog.New(slog.NewTextHandler(t.Output(), nil)))

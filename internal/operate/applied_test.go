@@ -83,7 +83,7 @@ func TestForgottenOffsetsBringNoRowBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newWorld(t).shortly()
 			for n := range 20 {
 				w.write(pk("row", n), "v")
 			}
@@ -151,7 +151,7 @@ func TestOffsetsSetForwardSkipNothing(t *testing.T) {
 // Applied facts are of an epoch: after a replay everything is applied again, also by whoever was at work meanwhile.
 func TestReplayBeginsAnEpoch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t).shortly()
 	for n := range 5 {
 		w.write(pk("row", n), "v")
 	}

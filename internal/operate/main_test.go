@@ -43,6 +43,7 @@ type world struct {
 	file     string
 	endpoint string
 	brokers  string
+	grace    string // of the migrations
 	old, new *dynamodb.Table
 	said     said
 
@@ -53,7 +54,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, file: filepath.Join(t.TempDir(), "migration.yaml")}
+	w := &world{t: t, file: filepath.Join(t.TempDir(), "migration.yaml"), grace: "1m"}
 	server := embedded.New(embedded.Options{Shards: 2, Clock: w.clock, Fault: func(c embedded.Call) embedded.Fault {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -100,16 +101,22 @@ func (w *world) refuse(operation, code string) {
 	}
 }
 
-// config is a configuration with these lines more. The grace is also what requests have, a quarter of it, and how long a worker
-// may be cut off, a half: on a busy machine neither must come to its end by itself.
+// shortly is for a test that waits for the grace. Requests have a quarter of it, and a worker may be cut off for half of it: on
+// a busy machine neither must come to its end by itself.
+func (w *world) shortly() *world {
+	w.grace = "20s"
+	return w
+}
+
+// config is a configuration with these lines more.
 func (w *world) config(more string) *migration.Config {
 	w.t.Helper()
 	text := fmt.Sprintf(`name: orders
 source: {dynamodb: {table: old, region: us-east-1, endpoint: "%s"}}
 target: {dynamodb: {table: new, region: us-east-1, endpoint: "%s"}}
 kafka: {brokers: ["%s"], partitions: 3, work_partitions: 4}
-grace: 20s
-%s`, w.endpoint, w.endpoint, w.brokers, more)
+grace: %s
+%s`, w.endpoint, w.endpoint, w.brokers, w.grace, more)
 	require.NoError(w.t, os.WriteFile(w.file, []byte(text), 0o600))
 	c, err := migration.Load(w.file)
 	require.NoError(w.t, err)

@@ -42,7 +42,7 @@ func (w *world) tell(p *assembly.Parts, e checkpoint.ControlEntry) {
 // A replay and a sweep keep out of each other's way, whoever is first.
 func TestReplayWaitsForASweep(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t).shortly()
 	c, p := moved(t, w, "")
 	w.tell(p, checkpoint.ControlEntry{Sweeping: &checkpoint.Sweeping{}})
 

@@ -161,7 +161,7 @@ func pk(kind string, n int) string { return fmt.Sprintf("%s-%02d", kind, n) }
 // created again. A restart finds all of it.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t).shortly()
 	const each = 12
 	kinds := []string{"quiet", "dead", "changed", "vanishing", "returning", "reborn", "leaving"}
 	for _, kind := range kinds {
@@ -297,7 +297,7 @@ func (w *world) zombie(c *migration.Config, kind string, n int) {
 // apply. A snapshot worker that has ended is started again.
 func TestWorkersJoinTheNewGeneration(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t).shortly()
 	for n := range 50 {
 		w.write(pk("row", n), "first")
 	}
@@ -338,7 +338,7 @@ func TestWorkersJoinTheNewGeneration(t *testing.T) {
 // A restart that dies before its control record leaves starts that nobody uses: they may name what is trimmed by now.
 func TestRestartAfterOneThatDied(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t).shortly()
 	w.write("a", "first")
 	c := w.config("")
 	stop, _ := w.run(c)
@@ -378,7 +378,7 @@ func TestRestartOnAnotherStream(t *testing.T) {
 	for name, watched := range map[string]bool{"capture away": false, "capture at work": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newWorld(t).shortly()
 			w.write("a", "first")
 			w.write("b", "first")
 			c := w.config("")

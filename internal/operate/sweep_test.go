@@ -14,7 +14,7 @@ import (
 // The application updates one marker before the sweep, and another one while the grace passes: both are rows to it.
 func TestSweepLeavesAnItemWithAttributesOfTheApplication(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t).shortly()
 	c, p := moved(t, w, "")
 	for n := range 5 {
 		version := events.Version{Generation: 1, Class: events.Live, Position: events.PositionAt(uint64(n))}

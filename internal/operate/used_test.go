@@ -234,7 +234,7 @@ func TestCreateSaysWhatItCouldNotFindOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newWorld(t).shortly()
 			if c.operation != "" {
 				w.refuse(c.operation, c.code)
 			}
@@ -427,7 +427,7 @@ func TestMigrationAboveAnotherEndsEqual(t *testing.T) {
 	for name, restarts := range map[string]int{"of one generation": 0, "of two generations": 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newWorld(t).shortly()
 			const each = 10
 			for _, kind := range []string{"quiet", "changed", "vanishing", "dead", "reborn"} {
 				for n := range each {
@@ -489,7 +489,7 @@ func TestMigrationAboveAnotherEndsEqual(t *testing.T) {
 // In form app the application's events are above what an earlier migration left, too.
 func TestMigrationOfEventsAboveAnotherEndsEqual(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t).shortly()
 	for n := range 20 {
 		w.write(pk("row", n), "first")
 	}
