@@ -35,16 +35,16 @@ func (c *command) parts() []part {
 	seeds := counts("migrations simulated", `^ +--- PASS: TestSeeds/`)
 	together := counts("steps interrupted in one migration", `^--- PASS: TestAllStepsInterrupted`)
 	searched := []counter{
-		counts("scopes searched whole", `^ +--- PASS: TestEveryInterleaving/`),
+		counts("scopes searched whole", `^ +--- PASS: TestEveryInterleaving\w*/`),
 		counts("states searched", `(\d+) states, \d+ steps`),
 	}
 	return []part{
 		{"replay", test("./internal/lab/sim/replay"), []string{"CROSSFADE_REPLAY=1"}, []counter{
 			counts("migrations told again, byte for byte", `^--- PASS: TestSameStory`),
 		}},
-		{"model", test("./internal/lab/model"), nil, append(searched,
-			counts("guards taken away and missed", `^ +--- PASS: TestEveryGuardIsNeeded/`))},
-		{"larger model", test("-run=TestEveryInterleaving", "./internal/lab/model"), []string{"CROSSFADE_DEEP=1"}, searched},
+		{"model", test("-run=Interleaving|Guard|Search", "./internal/lab/model", "./internal/apply"), nil, append(searched,
+			counts("guards taken away and missed", `^ +--- PASS: TestEveryGuard\w*IsNeeded/`))},
+		{"larger model", test("-run=TestEveryInterleaving", "./internal/lab/model", "./internal/apply"), []string{"CROSSFADE_DEEP=1"}, searched},
 		{"simulation", test("./internal/lab/sim", fmt.Sprint("-seeds=", c.Seeds)), nil, []counter{
 			seeds, counts("steps interrupted", `^ +--- PASS: TestEveryStepInterrupted/`), together,
 		}},

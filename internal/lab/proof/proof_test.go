@@ -27,7 +27,13 @@ var outputs = map[string]struct {
     --- PASS: TestEveryGuardIsNeeded/Markers (0.10s)
         model_test.go:181: 77 states
             1  the application puts
-`, []int{2, 1123, 1}},
+ok  	github.com/crossfadedb/crossfade/internal/lab/model	12.3s
+--- PASS: TestEveryInterleavingOfLanes (0.00s)
+    --- PASS: TestEveryInterleavingOfLanes/lanes (1.42s)
+        lanes_search_test.go:30: 1000 states, 4500 steps, 12 deep, 3 of them quiet
+--- PASS: TestEveryGuardOfLanesIsNeeded (0.00s)
+    --- PASS: TestEveryGuardOfLanesIsNeeded/CommitContiguous (0.10s)
+`, []int{3, 2123, 2}},
 	"simulation": {`--- PASS: TestSeeds (0.00s)
     --- PASS: TestSeeds/1 (1.42s)
     --- PASS: TestSeeds/2 (1.42s)
