@@ -16,9 +16,6 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// coming are names that the pages may have before what they name is there.
-var coming = []string{"internal/operate", "internal/walk", "proof"}
-
 // each calls visit with every match of a pattern's first group in every page, and where it stands.
 func each(t *testing.T, pattern string, visit func(p page, found, at string)) {
 	t.Helper()
@@ -66,9 +63,6 @@ func anchors(text string) (all []string) {
 
 func TestFilesAreThere(t *testing.T) {
 	each(t, "`(?:\\./)?((?:internal|cmd|docs|scripts|tools|testdata)/[A-Za-z0-9_./*{},-]+)`", func(_ page, path, at string) {
-		if slices.Contains(coming, path) {
-			return
-		}
 		found, err := filepath.Glob(filepath.Join(root, path))
 		requireThat(t, err == nil && len(found) > 0, "%s: %s is not there", at, path)
 	})
@@ -80,7 +74,7 @@ func TestTargetsOfMakeAreThere(t *testing.T) {
 	each(t, "`make ([a-z][a-z -]*)", func(_ page, targets, at string) {
 		for target := range strings.FieldsSeq(targets) {
 			known := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(target) + `:`).Match(makefile)
-			requireThat(t, known || slices.Contains(coming, target), "%s: make knows no %s", at, target)
+			requireThat(t, known, "%s: make knows no %s", at, target)
 		}
 	})
 }
