@@ -16,20 +16,20 @@ import (
 func untilSignalled() (ctx context.Context, stop context.CancelFunc) {
 	signal.Ignore(syscall.SIGPIPE)
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	hangup := !signal.Ignored(syscall.SIGHUP)
-	if hangup {
+	// A hangup that somebody is told of kills nothing. To ignore it from the first one on would leave a moment in which it
+	// is neither told nor ignored, and the second one would kill.
+	unheard := make(chan os.Signal, 1)
+	if !signal.Ignored(syscall.SIGHUP) {
 		signals = append(signals, syscall.SIGHUP)
+		signal.Notify(unheard, syscall.SIGHUP)
 	}
 	ctx, release := signal.NotifyContext(context.Background(), signals...)
-	unused := context.AfterFunc(ctx, func() {
-		if hangup {
-			signal.Ignore(syscall.SIGHUP)
-		}
-		release()
-	})
+	unused := context.AfterFunc(ctx, release)
 	return ctx, func() {
-		unused()
-		release()
+		if unused() {
+			release()
+			signal.Stop(unheard)
+		}
 	}
 }
 
