@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/crossfadedb/crossfade/internal/fault"
 )
 
 // ErrLost says that another process's control entry came first. Read again and decide anew, as Update does.
@@ -117,7 +119,13 @@ func (c *Control) Append(ctx context.Context, e ControlEntry) (State, error) {
 	if err := c.read(ctx); err != nil {
 		return c.state, err
 	}
-	if !c.wrote {
+	switch {
+	case c.wrote:
+	case c.state.Accepted == e.After: // nobody was first: the log was read as it was before the append
+		return c.state, &fault.Error{
+			Class: fault.Retry, Reason: "entry-unseen", What: fmt.Sprintf("the control log has taken entry %d, and does not show it yet", e.After),
+		}
+	default:
 		return c.state, ErrLost
 	}
 	c.wrote = false
