@@ -64,7 +64,7 @@ func (l *PartitionLog) cutOff(ctx context.Context, from, end int64) error {
 	if _, _, err := l.client.fetch(ctx, l.id, from, 1, kafkago.ReadUncommitted); err != nil {
 		return err
 	}
-	return behind(l.id, from, end)
+	return l.client.behind(ctx, l.id, from, end)
 }
 
 // deleted decides what it means that a log no longer begins where it was to be read from: compaction takes only what

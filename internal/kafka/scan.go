@@ -22,6 +22,11 @@ const scanFetchBytes = 1 << 20
 func (c *Client) scan(
 	ctx context.Context, id events.TopicPartition, from, end int64, visit func(events.Record) (again bool, err error),
 ) (next int64, err error) {
+	defer func() {
+		if err == nil {
+			c.outside.Worked(toTheEnd(id))
+		}
+	}()
 	next = from
 	for next < end {
 		batch, nothing, err := c.fetch(ctx, id, next, scanFetchBytes, kafkago.ReadUncommitted)
@@ -43,7 +48,7 @@ func (c *Client) scan(
 		}
 		switch {
 		case nothing && batch.End < end: // what it does not have is not a hole
-			return next, behind(id, end, batch.End)
+			return next, c.behind(ctx, id, end, batch.End)
 		case nothing:
 			return end, nil // compaction took everything from here to the end
 		case batch.Next == next && len(batch.Records) == 0:
@@ -56,8 +61,13 @@ func (c *Client) scan(
 }
 
 // behind is the error of a broker that does not have what was there already. It may come to it: its log may be further than
-// what it has been told is on all replicas.
-func behind(id events.TopicPartition, was, is int64) error {
-	return &fault.Error{Class: fault.Retry, Reason: "broker-behind", What: fmt.Sprintf(
+// what it has been told is on all replicas. Each of its requests has succeeded, so that it is said here that this goes on.
+func (c *Client) behind(ctx context.Context, id events.TopicPartition, was, is int64) error {
+	err := &fault.Error{Class: fault.Retry, Reason: "broker-behind", What: fmt.Sprintf(
 		"%s went up to offset %d, and the broker that was asked now has it up to %d", id, was, is)}
+	c.outside.Ask(ctx, toTheEnd(id))(err)
+	return err
 }
+
+// toTheEnd is what fails while a broker is behind.
+func toTheEnd(id events.TopicPartition) string { return "read " + id.String() + " to its end" }
