@@ -5,7 +5,9 @@ TOOL     := $(GO) tool -modfile=tools/go.mod
 N        ?= 50000
 SEED     ?= 1
 FUZZTIME ?= 20s
-PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -vE '/internal/lab/(e2e|model|sim)$$')
+# The longest first, so that none of them is left alone at the end.
+LONGEST  := $(addprefix github.com/crossfadedb/crossfade/internal/,operate apply dynamodb kafka embedded/dynamodb/conformance capture lab/bench)
+PACKAGES := $(LONGEST) $(filter-out $(LONGEST),$(shell $(GO) list ./... 2>/dev/null | grep -vE '/internal/lab/(e2e|model|sim)$$'))
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
