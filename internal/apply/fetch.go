@@ -127,12 +127,17 @@ func (r *run) decide(ctx context.Context, d *events.Decoder, record events.Recor
 		return e, dropped, err
 	}
 	what := "decide about a record of " + record.String()
-	err = fault.Do(ctx, func(err error, _ time.Duration) { r.behind.Failed(what, err) }, func(context.Context) error {
-		e, dropped, err = r.Rules.Decide(d, record, r.Watch.State())
-		return err
+	type decision struct {
+		event   events.Event
+		dropped Outcome
+	}
+	waiting := func(err error, _ time.Duration) { r.behind.Failed(what, err) }
+	decided, err := fault.Get(ctx, waiting, func(context.Context) (decision, error) {
+		e, dropped, err := r.Rules.Decide(d, record, r.Watch.State())
+		return decision{e, dropped}, err
 	})
 	if err == nil {
 		r.behind.Worked(what)
 	}
-	return e, dropped, err
+	return decided.event, decided.dropped, err
 }

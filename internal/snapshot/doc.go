@@ -15,5 +15,5 @@
 // condition makes harmless. A worker that was given up for lost and comes back publishes past the close: those records
 // are dropped by the applier. A search that died is done again from its start.
 //
-// In reading order: source.go, worker.go, close.go; vanished.go.
+// In reading order: source.go, worker.go, close.go; vanished.go, what the search decides, and search.go.
 package snapshot
