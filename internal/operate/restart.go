@@ -29,7 +29,7 @@ type RestartOptions struct {
 // RestartReport is what restart found and did.
 type RestartReport struct {
 	Checks     []Check `json:"checks"`
-	Generation uint32  `json:"generation"` // the current one, now
+	Generation uint32  `json:"generation"` // the current one, now; beside an error, that of the beginning
 	Restarted  bool    `json:"restarted"`
 	Shards     int     `json:"shards"` // open shards whose start is recorded now
 }
@@ -132,8 +132,11 @@ func (r *restart) begin(ctx context.Context, state checkpoint.State, report *Res
 	}}
 	// If another restart is first, that is the answer too: it has made the same checks.
 	now, err := tell(ctx, r.Parts, entry, func(now checkpoint.State) bool { return now.Generation() != state.Generation() })
-	report.Generation, report.Restarted = now.Generation(), err == nil
-	return err
+	if err != nil {
+		return err // what it read last, if anything, is not what is so
+	}
+	report.Generation, report.Restarted = now.Generation(), true
+	return nil
 }
 
 // next is the lowest generation that no fact speaks of. Those of a restart that died before its control record came are
