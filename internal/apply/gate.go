@@ -38,7 +38,8 @@ func newGate(l Limits, now time.Time) gate {
 	return gate{paused: l.Paused, calls: newConcurrency(l.Calls), pace: pace.New(l.Units, 1, now), causes: causes{since: now}}
 }
 
-// limit changes the limits. What has been learnt about the table stays, and so does what has been spent.
+// limit changes the limits. What has been learnt about the table stays, but for a rate above a lower limit, and so does what
+// has been spent.
 func (g *gate) limit(l Limits) {
 	g.paused = l.Paused
 	g.calls.setMost(l.Calls)

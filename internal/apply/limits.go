@@ -12,8 +12,9 @@ type Limits struct {
 }
 
 // Limit sets the limits, for the run under way and for those that follow. A lower limit holds for calls that begin from
-// now on; units that were spent before still count, one call's at most. With a higher one the rate rises at once, unless
-// the table had set a lower one, and the number of calls rises with the answers. Safe for concurrent use.
+// now on; units that were spent before still count, one call's at most. With a higher one the rate rises at once if the old
+// limit was what held it, also where the table had set one between the two: that is found again. A rate below the old limit is
+// the table's, and rises as ever. The number of calls rises with the answers. Safe for concurrent use.
 func (w *Worker) Limit(l Limits) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
