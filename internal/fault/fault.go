@@ -154,7 +154,7 @@ func Get[T any](ctx context.Context, notify Notify, op func(context.Context) (T,
 }
 
 // IgnoreEnd returns nil if err only says that ctx has ended, which whoever ended it did not mean as a failure; else err.
-// ctx must not be that of an errgroup: the cause of its end is the failure itself.
+// ctx must not be that of the errgroup whose Wait returned err: the cause of its end is the failure itself.
 func IgnoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
 		return nil
