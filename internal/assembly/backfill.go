@@ -55,14 +55,14 @@ func (w *worker) snapshot(ctx context.Context) error {
 func (w *worker) reader(reads *walk.Reads) *snapshot.Worker {
 	return snapshot.New(snapshot.Config{
 		Source: dynamodb.NewSource(w.Old, w.state.Created.KeySchema), Publish: w.publish(w.Topics.Snapshot), DeadLetter: w.deadItem,
-		Facts: w.facts(), Watch: w.watch, Generation: w.state.Generation(), Segments: w.state.Created.Segments,
+		Facts: w.confirmedFacts(), Watch: w.watch, Generation: w.state.Generation(), Segments: w.state.Created.Segments,
 		AtOnce: w.Config.Snapshot.AtOnce, PagesInFlight: w.Config.Snapshot.PagesInFlight, Reads: reads, Logger: w.Logger,
 	})
 }
 
 func (w *worker) closer() *snapshot.Closer {
 	return &snapshot.Closer{
-		Facts: w.facts(), Control: w.control(), Generation: w.state.Generation(), Segments: w.state.Created.Segments, Logger: w.Logger,
+		Facts: w.confirmedFacts(), Control: w.confirmedControl(), Generation: w.state.Generation(), Segments: w.state.Created.Segments, Logger: w.Logger,
 		Ends: func(ctx context.Context) (map[int]int64, error) { return w.Kafka.EndOffsets(ctx, w.Topics.Snapshot) },
 	}
 }
@@ -73,7 +73,7 @@ func (w *worker) search(reads *walk.Reads) *snapshot.Search {
 	frontiers := w.Frontiers()
 	return &snapshot.Search{
 		Table:  dynamodb.NewRows(w.New, schema, Attributes(w.Config), w.target()),
-		Source: dynamodb.NewSource(w.Old, schema).Lookup, Control: w.control(), Watch: w.watch,
+		Source: dynamodb.NewSource(w.Old, schema).Lookup, Control: w.confirmedControl(), Watch: w.watch,
 		Committed: func(ctx context.Context) (map[int]int64, error) {
 			logs, err := frontiers.Logs(ctx)
 			return logs.SnapshotCommitted, err

@@ -30,7 +30,7 @@ func TestNothingIsSaidOfARecreatedTopic(t *testing.T) {
 	require.NoError(t, err)
 	at := &worker{Parts: p, state: state}
 	id := events.TopicPartition{Topic: p.Topics.Snapshot}
-	require.NoError(t, at.facts().WriteSegments(t.Context(), checkpoint.SegmentFact{Generation: 1, Total: 64, Pages: 1}))
+	require.NoError(t, at.confirmedFacts().WriteSegments(t.Context(), checkpoint.SegmentFact{Generation: 1, Total: 64, Pages: 1}))
 
 	recreate(t, p, p.Topics.Snapshot)
 	for name, say := range map[string]func(context.Context) error{
@@ -38,10 +38,10 @@ func TestNothingIsSaidOfARecreatedTopic(t *testing.T) {
 			return at.commit(kafka.Assignment{})(ctx, map[events.TopicPartition]apply.Progress{id: {Offset: 1}})
 		},
 		"fact": func(ctx context.Context) error {
-			return at.facts().WriteSegments(ctx, checkpoint.SegmentFact{Generation: 1, Total: 64, Pages: 2})
+			return at.confirmedFacts().WriteSegments(ctx, checkpoint.SegmentFact{Generation: 1, Total: 64, Pages: 2})
 		},
 		"control entry": func(ctx context.Context) error {
-			control := at.control()
+			control := at.confirmedControl()
 			if _, err := control.Refresh(ctx); err != nil {
 				return err
 			}

@@ -163,13 +163,13 @@ func (w *worker) confirmed(topic string) checkpoint.Log {
 	return confirmedLog{w.Kafka.Log(topic), func(ctx context.Context) error { return w.Confirm(ctx, w.state) }}
 }
 
-// facts are those of a worker: it writes them about topics that are confirmed.
-func (w *worker) facts() *checkpoint.Facts {
+// confirmedFacts are those of a worker: it writes them about topics that are confirmed.
+func (w *worker) confirmedFacts() *checkpoint.Facts {
 	return checkpoint.NewFacts(w.confirmed(w.Topics.Facts), w.process, w.Config.Grace)
 }
 
-// control is that of a worker, likewise.
-func (w *worker) control() *checkpoint.Control {
+// confirmedControl is that of a worker, likewise.
+func (w *worker) confirmedControl() *checkpoint.Control {
 	return checkpoint.NewControl(w.confirmed(w.Topics.Control), w.process)
 }
 

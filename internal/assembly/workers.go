@@ -174,7 +174,7 @@ func (w *worker) capture(ctx context.Context) error {
 	reader := capture.New(capture.Config{
 		Stream:  dynamodb.NewStream(w.Old, w.state.Stream(), created.KeySchema),
 		Publish: w.publish(w.Topics.Live), DeadLetter: w.deadItem,
-		Facts: w.facts(), Watch: w.watch, Generation: w.state.Generation(), Grace: w.Config.Grace, Logger: w.Logger,
+		Facts: w.confirmedFacts(), Watch: w.watch, Generation: w.state.Generation(), Grace: w.Config.Grace, Logger: w.Logger,
 		GapAdvice: "begin a new generation with: " + RestartCommand(w.Config),
 	})
 	return w.Kafka.Group(ctx, w.Config.Name+".capture", []string{w.Topics.Work}, func(ctx context.Context, a kafka.Assignment) error {
@@ -189,7 +189,7 @@ func (w *worker) apply(ctx context.Context) error {
 	if w.From() != apply.FromNone {
 		topics = append(topics, w.Topics.Live)
 	}
-	appliers := &appliers{worker: w, facts: w.facts()}
+	appliers := &appliers{worker: w, facts: w.confirmedFacts()}
 	return w.Kafka.Group(ctx, w.Config.Name, topics, func(ctx context.Context, a kafka.Assignment) error {
 		start, total, err := appliers.start(ctx, a)
 		if err != nil || len(start) == 0 {
