@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -206,7 +205,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e := asError(err)
 		status, answer = max(e.Status, http.StatusBadRequest), e.body(strings.HasPrefix(version, "DynamoDBStreams_"))
 	}
+	answer, encoding := compressed(answer, r.Header.Get("Accept-Encoding"))
 	h := w.Header()
+	if encoding != "" {
+		h.Set("Content-Encoding", encoding)
+	}
+	h.Set("Server", "Server")
 	h.Set("Content-Type", "application/x-amz-json-1.0")
 	h.Set("X-Amzn-Requestid", fmt.Sprintf("%032X", s.calls.Add(1)))
 	h.Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(answer)), 10))
@@ -223,12 +227,9 @@ func (c *call) answer(r *http.Request, version string) ([]byte, error) {
 	if r.Header.Get("Authorization") == "" {
 		return nil, &Error{Code: "MissingAuthenticationTokenException", Message: "Request must contain either a valid (registered) AWS access key ID or X.509 certificate."}
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequestBytes+1))
+	body, err := readBody(r)
 	if err != nil {
-		return nil, fmt.Errorf("read request: %w", err)
-	}
-	if len(body) > maxRequestBytes {
-		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLargeException", Message: "The request is larger than 16 MB"}
+		return nil, err
 	}
 	return run(c, body)
 }
