@@ -24,6 +24,9 @@ func (s *Scope) Condition(where, text string) (*Condition, error) {
 func (p *parser) or() (node, error) {
 	left, err := p.and()
 	for err == nil && p.take("OR") {
+		if err = p.operator(); err != nil {
+			return nil, err
+		}
 		var right node
 		right, err = p.and()
 		left = or{left, right}
@@ -34,6 +37,9 @@ func (p *parser) or() (node, error) {
 func (p *parser) and() (node, error) {
 	left, err := p.not()
 	for err == nil && p.take("AND") {
+		if err = p.operator(); err != nil {
+			return nil, err
+		}
 		var right node
 		right, err = p.not()
 		left = and{left, right}
@@ -43,6 +49,9 @@ func (p *parser) and() (node, error) {
 
 func (p *parser) not() (node, error) {
 	if p.take("NOT") {
+		if err := p.operator(); err != nil {
+			return nil, err
+		}
 		n, err := p.not()
 		return not{n}, err
 	}
@@ -67,7 +76,13 @@ func (p *parser) comparison() (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch t := p.peek(); {
+	t := p.peek()
+	if t.compares() {
+		if err := p.operator(); err != nil {
+			return nil, err
+		}
+	}
+	switch {
 	case t.is("BETWEEN"):
 		p.at++
 		return p.between(left)
@@ -179,7 +194,24 @@ func (p *parser) function() (node, error) {
 	if want == 0 {
 		return nil, p.misplaced(name)
 	}
-	var args []operand
+	if err := p.operator(); err != nil {
+		return nil, err
+	}
+	args, err := p.arguments()
+	if err != nil {
+		return nil, err
+	}
+	if len(args) != want {
+		return nil, p.wrongNumber(name, len(args))
+	}
+	if p.peek().compares() {
+		return nil, p.misplaced(name) // it has no value to compare
+	}
+	return p.functionNode(name, args)
+}
+
+// arguments parses what stands in the parentheses of a function, and the closing one.
+func (p *parser) arguments() (args []operand, err error) {
 	for !p.peek().is(")") {
 		o, err := p.operand()
 		if err != nil {
@@ -190,16 +222,12 @@ func (p *parser) function() (node, error) {
 			break
 		}
 	}
-	if err := p.expect(")"); err != nil {
-		return nil, err
-	}
-	if len(args) != want {
-		return nil, invalidf("Invalid %s: Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d", p.where, name, len(args))
-	}
-	if p.peek().compares() {
-		return nil, p.misplaced(name) // it has no value to compare
-	}
-	return p.functionNode(name, args)
+	return args, p.expect(")")
+}
+
+// wrongNumber is the error for a function with too few or too many arguments.
+func (p *parser) wrongNumber(function string, n int) error {
+	return invalidf("Invalid %s: Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d", p.where, function, n)
 }
 
 func (p *parser) functionNode(name string, args []operand) (node, error) {
@@ -238,4 +266,46 @@ func (p *parser) attributeType(args []operand) (node, error) {
 		return nil, invalidf("Invalid %s: Invalid attribute type name found; type: %s, valid types: {%s}", p.where, c.v.Text, strings.Join(kinds, ","))
 	}
 	return attributeType{args[0], Kind(c.v.Text)}, nil
+}
+
+// Paths are the paths that the condition names, in its order.
+func (c *Condition) Paths() (paths []Path) {
+	add := func(operands ...operand) {
+		for _, o := range operands {
+			if s, ok := o.(sizeOperand); ok {
+				o = s.of
+			}
+			if p, ok := o.(pathOperand); ok {
+				paths = append(paths, p.Path)
+			}
+		}
+	}
+	var walk func(n node)
+	walk = func(n node) {
+		switch n := n.(type) {
+		case and:
+			walk(n.left)
+			walk(n.right)
+		case or:
+			walk(n.left)
+			walk(n.right)
+		case not:
+			walk(n.of)
+		case exists:
+			paths = append(paths, n.path)
+		case comparison:
+			add(n.left, n.right)
+		case in:
+			add(n.of)
+			add(n.list...)
+		case attributeType:
+			add(n.of)
+		case beginsWith:
+			add(n.of, n.prefix)
+		case contains:
+			add(n.of, n.part)
+		}
+	}
+	walk(c.root)
+	return paths
 }

@@ -86,8 +86,8 @@ func readMap(d *jsontext.Decoder, depth int) (Item, error) {
 		if err != nil {
 			return nil, err
 		}
-		if name == "" {
-			return nil, invalidf("Empty attribute name")
+		if err := checkName(name); err != nil {
+			return nil, err
 		}
 		if item[name], err = readValue(d, depth); err != nil {
 			return nil, err
@@ -95,6 +95,19 @@ func readMap(d *jsontext.Decoder, depth int) (Item, error) {
 	}
 	_, err := d.ReadToken()
 	return item, err
+}
+
+// maxNameBytes is how long the name of an attribute may be.
+const maxNameBytes = 65535
+
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return invalidf("Empty attribute name")
+	case len(name) > maxNameBytes:
+		return invalidf("Attribute name is too large, must be less than %d bytes", maxNameBytes+1)
+	}
+	return nil
 }
 
 func readValue(d *jsontext.Decoder, depth int) (Value, error) {

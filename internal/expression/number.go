@@ -2,6 +2,7 @@ package expression
 
 import (
 	"cmp"
+	"errors"
 	"math/big"
 	"strconv"
 	"strings"
@@ -12,6 +13,8 @@ const (
 	maxDigits   = 38
 	maxExponent = 126  // of 0.digits × 10^exponent: 9.99…e+125
 	minExponent = -129 // 1e-130
+
+	farExponent = 1_000_000 // stands for every exponent beyond it: no number has it
 )
 
 // Number is an exact decimal: ±0.digits × 10^exponent, digits without outer zeros. The zero Number is 0.
@@ -40,12 +43,16 @@ func (n Number) check() error {
 	case len(n.digits) > maxDigits:
 		return invalidf("Attempting to store more than 38 significant digits in a Number")
 	case n.exponent > maxExponent:
-		return invalidf("Number overflow. Attempting to store a number with magnitude larger than supported range")
+		return errOverflow()
 	case n.exponent < minExponent:
 		return invalidf("Number underflow. Attempting to store a number with magnitude smaller than supported range")
 	default:
 		return nil
 	}
+}
+
+func errOverflow() error {
+	return invalidf("Number overflow. Attempting to store a number with magnitude larger than supported range")
 }
 
 func scanNumber(text string) (n Number, ok bool) {
@@ -57,10 +64,10 @@ func scanNumber(text string) (n Number, ok bool) {
 	}
 	if i := strings.IndexAny(rest, "eE"); i >= 0 {
 		e, err := strconv.Atoi(rest[i+1:])
-		if err != nil || e > 1_000_000 || e < -1_000_000 {
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return n, false
 		}
-		n.exponent, rest = e, rest[:i]
+		n.exponent, rest = max(-farExponent, min(e, farExponent)), rest[:i]
 	}
 	whole, fraction, _ := strings.Cut(rest, ".")
 	digits := whole + fraction
@@ -134,6 +141,9 @@ func (n Number) Add(m Number) (Number, error) {
 	r, _ := scanNumber(sum.String())
 	if r.digits != "" {
 		r.exponent += low
+	}
+	if len(r.digits) > maxDigits { // the service says so of a sum, also of one that is only too precise
+		return r, errOverflow()
 	}
 	return r, r.check()
 }

@@ -15,12 +15,12 @@ type constant struct{ v Value }
 func (o constant) value(Item) (Value, bool) { return o.v, true }
 func (o constant) String() string           { return "AttributeValue: " + o.v.brief() }
 
-type sizeOperand struct{ of Path }
+type sizeOperand struct{ of operand }
 
 func (o sizeOperand) String() string { return "size(" + o.of.String() + ")" }
 
 func (o sizeOperand) value(item Item) (Value, bool) {
-	v, ok := o.of.In(item)
+	v, ok := o.of.value(item)
 	if !ok {
 		return Value{}, false
 	}
@@ -53,12 +53,32 @@ func (p *parser) operand() (operand, error) {
 	if t.text != "size" {
 		return nil, p.misplaced(t.text)
 	}
+	return p.size()
+}
+
+// size parses the function size: of a path, or of a value that has a size.
+func (p *parser) size() (operand, error) {
+	if err := p.operator(); err != nil {
+		return nil, err
+	}
 	p.at += 2
-	path, err := p.document("size")
+	args, err := p.arguments()
 	if err != nil {
 		return nil, err
 	}
-	return sizeOperand{path}, p.expect(")")
+	if len(args) != 1 {
+		return nil, p.wrongNumber("size", len(args))
+	}
+	switch of := args[0].(type) {
+	case pathOperand:
+	case constant:
+		if _, ok := of.v.elements(); !ok {
+			return nil, p.wrongType("size", of.v.Kind)
+		}
+	default:
+		return nil, p.misplaced("size")
+	}
+	return sizeOperand{args[0]}, nil
 }
 
 // misplaced is the error for a function that is unknown, or not allowed here.

@@ -5,6 +5,9 @@ import "strconv"
 // maxExpressionBytes is DynamoDB's limit of one expression; it bounds the parser's recursion too.
 const maxExpressionBytes = 4096
 
+// maxOperators is how many operators and functions an expression may have; parentheses are none.
+const maxOperators = 300
+
 // parser reads the tokens of one expression.
 type parser struct {
 	scope  *Scope
@@ -12,6 +15,16 @@ type parser struct {
 	text   string
 	tokens []token
 	at     int
+
+	operators int
+}
+
+// operator counts an operator or a function.
+func (p *parser) operator() error {
+	if p.operators++; p.operators > maxOperators {
+		return invalidf("Invalid %s: The expression contains too many operators; operator count: %d", p.where, p.operators)
+	}
+	return nil
 }
 
 func (s *Scope) parser(where, text string) (*parser, error) {
@@ -143,8 +156,11 @@ func (p *parser) step() (s step, more bool, err error) {
 	case p.take("["):
 		t := p.peek()
 		index, err := strconv.ParseUint(t.text, 10, 31)
-		if t.kind != numberToken || err != nil {
+		if t.kind != numberToken {
 			return step{}, false, p.unexpected()
+		}
+		if err != nil {
+			return step{}, false, invalidf("Invalid %s: List index is not within the allowable range; index: [%s]", p.where, t.text)
 		}
 		p.at++
 		return step{index: int(index)}, true, p.expect("]") //nolint:gosec // 31 bits

@@ -16,6 +16,9 @@ type Path []step
 // Top is the name of the attribute that the path begins with.
 func (p Path) Top() string { return p[0].name }
 
+// Nested reports whether the path goes into a map or a list.
+func (p Path) Nested() bool { return len(p) > 1 }
+
 func (p Path) String() string {
 	parts := make([]string, len(p))
 	for i, s := range p {

@@ -32,6 +32,9 @@ func (s *Scope) Check() error {
 		if len(name) < 2 || name[0] != '#' || wordSize(name[1:]) != len(name)-1 {
 			return invalidf("ExpressionAttributeNames contains invalid key: Syntax error; key: \"%s\"", name)
 		}
+		if err := checkName(s.names[name]); err != nil {
+			return invalidf("ExpressionAttributeNames contains invalid value: %s for key %s", err, name)
+		}
 	}
 	for name := range s.values {
 		if len(name) < 2 || name[0] != ':' || wordSize(name[1:]) != len(name)-1 {

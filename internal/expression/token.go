@@ -63,7 +63,7 @@ func tokenAt(s string) (kind tokenKind, size int) {
 			n++
 		}
 		return numberToken, n
-	case isWord(c):
+	case isWord(c) && c != '_': // such a name needs a placeholder
 		return wordToken, wordSize(s)
 	case strings.HasPrefix(s, "<>"), strings.HasPrefix(s, "<="), strings.HasPrefix(s, ">="):
 		return symbolToken, 2

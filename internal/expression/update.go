@@ -126,6 +126,9 @@ func (p *parser) sum() (term, error) {
 	if !t.is("+") && !t.is("-") {
 		return left, nil
 	}
+	if err := p.operator(); err != nil {
+		return nil, err
+	}
 	p.at++
 	right, err := p.term()
 	if err != nil {
@@ -152,6 +155,9 @@ func (p *parser) term() (term, error) {
 		}
 		return inner, p.expect(")")
 	case p.call() && t.text == "if_not_exists":
+		if err := p.operator(); err != nil {
+			return nil, err
+		}
 		p.at += 2
 		path, err := p.document("if_not_exists")
 		if err != nil {
@@ -179,6 +185,9 @@ func (p *parser) term() (term, error) {
 }
 
 func (p *parser) listAppend() (term, error) {
+	if err := p.operator(); err != nil {
+		return nil, err
+	}
 	p.at += 2
 	left, err := p.term()
 	if err != nil {

@@ -156,11 +156,11 @@ func (c *call) batchGetItem(in *batchGetItem) (batchGot, error) {
 
 // batchGet reads the keys of one table while there is room for the answer.
 func (c *call) batchGet(out *batchGot, name string, want keysAndAttributes, room *int, capacity string) error {
-	t, err := c.server.table(name)
+	projection, err := newProjection(want.ProjectionExpression, want.ExpressionAttributeNames)
 	if err != nil {
 		return err
 	}
-	projection, err := newProjection(want.ProjectionExpression, want.ExpressionAttributeNames)
+	t, err := c.server.table(name)
 	if err != nil {
 		return err
 	}

@@ -173,10 +173,35 @@ func (r *createTable) constrain(v *violations) {
 
 func (r *transactWriteItems) constrain(v *violations) {
 	v.length("transactItems", len(r.TransactItems), maxTransaction, func() string { return opaque("TransactWriteItem", len(r.TransactItems)) })
+	for i := range r.TransactItems {
+		r.TransactItems[i].constrain(v, fmt.Sprintf("transactItems.%d.member.", i+1))
+	}
 	if len(r.ClientRequestToken) > maxToken {
 		v.add("Value '%s' at 'clientRequestToken' failed to satisfy constraint: Member must have length less than or equal to %d", r.ClientRequestToken, maxToken)
 	}
 	v.capacity(r.ReturnConsumedCapacity)
+}
+
+// constrain checks one part of a transaction.
+func (r *transactWrite) constrain(v *violations, at string) {
+	failure := func(kind, value string) {
+		v.enum(at+kind+".returnValuesOnConditionCheckFailure", value, "ALL_OLD", "NONE")
+	}
+	if r.Put != nil {
+		failure("put", r.Put.ReturnValuesOnConditionCheckFailure)
+	}
+	if r.Update != nil {
+		failure("update", r.Update.ReturnValuesOnConditionCheckFailure)
+	}
+	if r.Delete != nil {
+		failure("delete", r.Delete.ReturnValuesOnConditionCheckFailure)
+	}
+	if r.ConditionCheck != nil {
+		if r.ConditionCheck.ConditionExpression == nil {
+			v.add("Value null at '%sconditionCheck.conditionExpression' failed to satisfy constraint: Member must not be null", at)
+		}
+		failure("conditionCheck", r.ConditionCheck.ReturnValuesOnConditionCheckFailure)
+	}
 }
 
 // maxToken is how long a client request token may be.

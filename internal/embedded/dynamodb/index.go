@@ -143,13 +143,23 @@ func (x *index) keyJSON(item expression.Item, table schema) []byte {
 func (x *index) startAt(key expression.Item, table schema) (place, error) {
 	names := map[string]bool{}
 	for _, a := range slices.Concat(x.key(), table) {
-		if v, ok := key[a.name]; !ok || v.Kind != a.kind {
-			return place{}, validation("The provided starting key is invalid")
-		}
 		names[a.name] = true
 	}
 	if len(key) != len(names) {
-		return place{}, validation("The provided starting key is invalid")
+		return place{}, validation(invalidStart)
+	}
+	for _, a := range x.key() {
+		switch v, ok := key[a.name]; {
+		case !ok:
+			return place{}, validation(invalidStart)
+		case v.Kind != a.kind:
+			return place{}, validation(noMatch)
+		}
+	}
+	for _, a := range table {
+		if v, ok := key[a.name]; !ok || v.Kind != a.kind {
+			return place{}, validation(invalidStart + ": " + noMatch)
+		}
 	}
 	base, err := table.place(key)
 	if err != nil {

@@ -156,10 +156,8 @@ func (c *call) newStatement(in *statement, s *partiql.Statement) (*write, error)
 		if w.update, err = scope.Update("Statement", s.Update); err != nil {
 			return nil, err
 		}
-		for _, p := range w.update.Paths() {
-			if w.table.schema.has(p.Top()) {
-				return nil, validation(wrongValues+"Cannot update attribute %s. This attribute is part of the key", p.Top())
-			}
+		if err := w.table.checkUpdated(w.update.Paths()); err != nil {
+			return nil, err
 		}
 		// An UPDATE changes an item that is there.
 		s.Names["#k"] = w.table.schema[0].name

@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/crossfadedb/crossfade/internal/expression"
@@ -10,26 +11,42 @@ func (c *call) query(in *query) (*page, error) {
 	if in.KeyConditionExpression == nil {
 		return nil, validation("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}
-	reading, clauses, err := in.begin(c, in.KeyConditionExpression)
+	expressions, err := in.parse(c, in.KeyConditionExpression)
 	if err != nil {
 		return nil, err
 	}
-	asked, err := reading.conditions(clauses)
+	reading, err := in.begin(c, expressions)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := reading.conditions(expressions.key)
 	if err != nil {
 		return nil, err
 	}
 	low, high := asked.low, asked.behind
 	forward := in.ScanIndexForward == nil || *in.ScanIndexForward
 	if in.ExclusiveStartKey != nil {
-		after, err := reading.startAt(in.ExclusiveStartKey)
-		if err != nil || after.partition != asked.low.partition {
-			return nil, validation("The provided starting key is invalid")
+		after, err := reading.startIn(asked, in.ExclusiveStartKey)
+		if err != nil {
+			return nil, err
 		}
 		if forward {
 			low = after.following()
 		} else {
 			high = after
 		}
+	}
+	if reading.filter != nil {
+		parameter := "Filter Expression"
+		if c.given("QueryFilter") {
+			parameter = "QueryFilter"
+		}
+		if err := reading.checkFilter(parameter); err != nil {
+			return nil, err
+		}
+	}
+	if err := in.check(reading); err != nil {
+		return nil, err
 	}
 	visit := func(r *row) bool {
 		if r.partition != asked.low.partition || r.hash != asked.low.hash {
@@ -67,6 +84,39 @@ func (a asked) holds(r *row) bool {
 	return true
 }
 
+// startIn finds where the page before ended, which is within what is asked.
+func (r *reading) startIn(a asked, key expression.Item) (place, error) {
+	hash, sort := r.key()
+	if r.index == nil {
+		if len(key) != len(r.table.schema) {
+			return place{}, validation(invalidStart)
+		}
+		for _, a := range r.table.schema {
+			if _, ok := key[a.name]; !ok {
+				return place{}, validation(invalidStart)
+			}
+		}
+	}
+	after, err := r.startAt(key)
+	if err != nil {
+		return place{}, err
+	}
+	switch inside := after.partition == a.low.partition; {
+	case a.sort != nil && !slices.ContainsFunc(a.sort, func(c expression.Clause) bool { return !c.Holds(key[c.Name]) }):
+		if !inside {
+			return place{}, validation("The query can return at most one row and cannot be restarted")
+		}
+	case a.sort != nil:
+		return place{}, validation("The provided starting key does not match the range key predicate")
+	case !inside:
+		return place{}, validation("The provided starting key is outside query boundaries based on provided conditions")
+	case r.index == nil && len(sort) == 0:
+		v := key[hash[0].name]
+		return place{}, validation("The provided exclusive start key is invalid: ExclusiveStartKey: {%s=AttributeValue: {%s:%s}}", hash[0].name, v.Kind, v.Text)
+	}
+	return after, nil
+}
+
 // end is the place behind the whole partition.
 func (p place) end() place {
 	p.partition += "\x00"
@@ -93,17 +143,27 @@ func (r *reading) conditions(clauses []expression.Clause) (asked, error) {
 		}
 		byName[c.Name] = c
 	}
+	several := len(hash) > 1 || len(sort) > 1
+	switch {
+	case len(byName) > 2 && !several:
+		return asked{}, validation("Conditions can be of length 1 or 2 only")
+	case len(byName) > 1 && len(sort) == 0 && !several:
+		return asked{}, errUnsupported()
+	}
 	equal := expression.Item{}
 	for _, a := range hash {
 		c, ok := byName[a.name]
 		switch {
+		case several && (!ok || c.Operator != "="):
+			return asked{}, validation("Query key condition not supported: each HASH attribute of the key needs an equality condition")
 		case !ok:
 			return asked{}, validation("Query condition missed key schema element: %s", a.name)
-		case c.Operator != "=":
-			return asked{}, validation("Query key condition not supported")
 		}
 		if err := sameType(a, c); err != nil {
 			return asked{}, err
+		}
+		if c.Operator != "=" {
+			return asked{}, errUnsupported()
 		}
 		equal[a.name] = c.Values[0]
 		delete(byName, a.name)
@@ -117,7 +177,7 @@ func (r *reading) conditions(clauses []expression.Clause) (asked, error) {
 			break
 		}
 		if len(of.sort) > 0 && of.sort[len(of.sort)-1].Operator != "=" {
-			return asked{}, validation("Query key condition not supported")
+			return asked{}, errOrder()
 		}
 		if err := sameType(a, c); err != nil {
 			return asked{}, err
@@ -128,12 +188,12 @@ func (r *reading) conditions(clauses []expression.Clause) (asked, error) {
 			low.WriteString(r.sortBytes(lowest(c), c.Operator == "="))
 		}
 	}
-	for range byName {
-		missed := hash[0].name
-		if len(sort) > 0 {
-			missed = sort[len(sort)-1].name
-		}
-		return asked{}, validation("Query condition missed key schema element: %s", missed)
+	switch {
+	case len(byName) == 0:
+	case several:
+		return asked{}, errOrder()
+	default:
+		return asked{}, validation("Query condition missed key schema element: %s", sort[0].name)
 	}
 	var err error
 	if of.low, err = r.partition(equal); err != nil {
@@ -142,6 +202,12 @@ func (r *reading) conditions(clauses []expression.Clause) (asked, error) {
 	of.behind = of.low.end()
 	of.low.sort = low.String()
 	return of, nil
+}
+
+func errUnsupported() error { return validation("Query key condition not supported") }
+
+func errOrder() error {
+	return validation("Query key condition not supported: the RANGE attributes of the key have conditions in their order without a hole, all but the last of them an equality condition")
 }
 
 func sameType(a keyAttribute, c expression.Clause) error {

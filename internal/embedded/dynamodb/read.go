@@ -23,6 +23,10 @@ type gotItem struct {
 func (r *getItem) target() (string, expression.Item) { return r.TableName, r.Key }
 
 func (c *call) getItem(in *getItem) (gotItem, error) {
+	projection, err := newProjection(in.ProjectionExpression, in.ExpressionAttributeNames)
+	if err != nil {
+		return gotItem{}, err
+	}
 	t, err := c.server.table(in.TableName)
 	if err != nil {
 		return gotItem{}, err
@@ -31,8 +35,7 @@ func (c *call) getItem(in *getItem) (gotItem, error) {
 	if err != nil {
 		return gotItem{}, err
 	}
-	projection, err := newProjection(in.ProjectionExpression, in.ExpressionAttributeNames)
-	if err != nil {
+	if err := t.checkPaths(projection); err != nil {
 		return gotItem{}, err
 	}
 	r := t.get(p)

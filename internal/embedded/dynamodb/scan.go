@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"math"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -90,84 +91,100 @@ func (r *reading) take(row *row) bool {
 	return true
 }
 
-// begin checks the request and parses its expressions.
-func (r *paged) begin(c *call, keyCondition *string) (*reading, []expression.Clause, error) {
+// asking is the expressions of a Scan or Query, read before its table is looked up.
+type asking struct {
+	key        []expression.Clause
+	filter     *expression.Condition
+	projection expression.Projection
+}
+
+// parse reads the expressions.
+func (r *paged) parse(c *call, keyCondition *string) (p asking, err error) {
+	missing := "FilterExpression is null"
+	if c.operation == "Query" {
+		missing = "FilterExpression and KeyConditionExpression are null"
+	}
+	scope, err := newScope(missing, r.ExpressionAttributeNames, r.ExpressionAttributeValues, keyCondition, r.FilterExpression, r.ProjectionExpression)
+	if err != nil {
+		return p, err
+	}
+	if r.ProjectionExpression != nil {
+		if p.projection, err = scope.Projection("ProjectionExpression", *r.ProjectionExpression); err != nil {
+			return p, err
+		}
+	}
+	if r.FilterExpression != nil {
+		if p.filter, err = scope.Condition("FilterExpression", *r.FilterExpression); err != nil {
+			return p, err
+		}
+	}
+	if keyCondition != nil {
+		if p.key, err = scope.KeyCondition(*keyCondition); err != nil {
+			return p, err
+		}
+	}
+	return p, scope.Unused()
+}
+
+// begin finds the table and the index.
+func (r *paged) begin(c *call, p asking) (*reading, error) {
+	if err := r.checkSelect(c); err != nil {
+		return nil, err
+	}
 	t, err := c.server.table(r.TableName)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	reading := &reading{table: t, limit: math.MaxInt, whole: map[place]*row{}}
+	reading := &reading{table: t, filter: p.filter, projection: p.projection, limit: math.MaxInt, whole: map[place]*row{}}
+	if r.Limit != nil {
+		reading.limit = *r.Limit
+	}
 	if r.IndexName != "" {
 		t.mu.RLock()
 		x, ok := t.indexNamed(r.IndexName)
 		t.mu.RUnlock()
 		if !ok {
-			return nil, nil, validation("The table does not have the specified index: %s", r.IndexName)
+			return nil, validation("The table does not have the specified index: %s", r.IndexName)
 		}
 		if x.global && r.ConsistentRead {
-			return nil, nil, validation("Consistent reads are not supported on global secondary indexes")
+			return nil, validation("Consistent reads are not supported on global secondary indexes")
 		}
 		reading.index = x
 	}
-	if err := r.checkSelect(reading.index); err != nil {
-		return nil, nil, err
-	}
-	if r.Limit != nil {
-		reading.limit = *r.Limit
-	}
-	missing := "FilterExpression is null"
-	if c.operation == "Query" {
-		missing = "KeyConditionExpression is null"
-	}
-	scope, err := newScope(missing, r.ExpressionAttributeNames, r.ExpressionAttributeValues, keyCondition, r.FilterExpression, r.ProjectionExpression)
-	if err != nil {
-		return nil, nil, err
-	}
-	var clauses []expression.Clause
-	if keyCondition != nil {
-		if clauses, err = scope.KeyCondition(*keyCondition); err != nil {
-			return nil, nil, err
-		}
-	}
-	if r.FilterExpression != nil {
-		if reading.filter, err = scope.Condition("FilterExpression", *r.FilterExpression); err != nil {
-			return nil, nil, err
-		}
-	}
-	if r.ProjectionExpression != nil {
-		if reading.projection, err = scope.Projection("ProjectionExpression", *r.ProjectionExpression); err != nil {
-			return nil, nil, err
-		}
-	}
-	if err := reading.checkProjected(); err != nil {
-		return nil, nil, err
-	}
-	return reading, clauses, scope.Unused()
+	return reading, nil
 }
 
-// checkSelect refuses what cannot be returned.
-func (r *paged) checkSelect(x *index) error {
-	switch r.Select {
-	case "", "SPECIFIC_ATTRIBUTES":
-	case "COUNT":
-		if r.ProjectionExpression != nil {
-			return validation("Cannot specify the ProjectionExpression when choosing to get only the Count")
-		}
-		return nil
-	case "ALL_ATTRIBUTES":
-		if x != nil && x.global && x.projection != "ALL" {
-			return validation(wrongValues+"Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", x.name)
-		}
-	case "ALL_PROJECTED_ATTRIBUTES":
-		if x == nil {
-			return validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+// check refuses what the table and the index do not have, after everything else.
+func (r *paged) check(reading *reading) error {
+	if err := reading.table.checkPaths(reading.projection); err != nil {
+		return err
+	}
+	if x := reading.index; r.Select == "ALL_ATTRIBUTES" && x != nil && x.global && x.projection != "ALL" {
+		return validation(wrongValues+"Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", x.name)
+	}
+	if reading.filter != nil {
+		if err := reading.table.checkPaths(reading.filter.Paths()); err != nil {
+			return err
 		}
 	}
+	return reading.checkProjected()
+}
+
+// checkSelect refuses what contradicts a projection.
+func (r *paged) checkSelect(c *call) error {
+	parameter := "ProjectionExpression"
+	if c.given("AttributesToGet") {
+		parameter = "AttributesToGet"
+	}
 	switch {
+	case r.Select == "ALL_PROJECTED_ATTRIBUTES" && r.IndexName == "":
+		return validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
 	case r.Select == "SPECIFIC_ATTRIBUTES" && r.ProjectionExpression == nil:
 		return validation("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+	case r.Select == "COUNT" && r.ProjectionExpression != nil:
+		return validation("Cannot specify the %s when choosing to get only the Count", parameter)
 	case r.Select != "" && r.Select != "SPECIFIC_ATTRIBUTES" && r.ProjectionExpression != nil:
-		return validation("Cannot specify the ProjectionExpression when choosing to get %s", r.Select)
+		return validation("Cannot specify the %s when choosing to get %s", parameter, r.Select)
 	}
 	return nil
 }
@@ -200,6 +217,17 @@ func (r *reading) content() *rows {
 	}
 	return &r.table.rows
 }
+
+// badStart is the error of a wrong ExclusiveStartKey.
+func badStart(err error) error {
+	text := asError(err).Message
+	if strings.HasPrefix(text, invalidStart) {
+		return err
+	}
+	return validation(invalidStart+": %s", text)
+}
+
+const invalidStart = "The provided starting key is invalid"
 
 // startAt finds where the page before ended.
 func (r *reading) startAt(key expression.Item) (place, error) {
@@ -234,12 +262,19 @@ func (r *paged) answer(reading *reading) *page {
 }
 
 func (c *call) scan(in *scan) (*page, error) {
-	reading, _, err := in.begin(c, nil)
+	segment, total, err := in.segment()
 	if err != nil {
 		return nil, err
 	}
-	segment, total, err := in.segment()
+	expressions, err := in.parse(c, nil)
 	if err != nil {
+		return nil, err
+	}
+	reading, err := in.begin(c, expressions)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.check(reading); err != nil {
 		return nil, err
 	}
 	t := reading.table
@@ -247,7 +282,7 @@ func (c *call) scan(in *scan) (*page, error) {
 	if in.ExclusiveStartKey != nil {
 		after, err := reading.startAt(in.ExclusiveStartKey)
 		if err != nil {
-			return nil, validation("The provided starting key is invalid: %s", asError(err).Message)
+			return nil, badStart(err)
 		}
 		if segmentOf(after.hash, total) != segment {
 			return nil, validation("The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: %d Segment: %d", total, segment)

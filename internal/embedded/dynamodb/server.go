@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -90,8 +91,13 @@ type call struct {
 	operation string
 	agent     string
 	host      string
-	fault     Fault // what Options.Fault said of the whole call
+	fault     Fault  // what Options.Fault said of the whole call
+	body      []byte // the request as it came
 }
+
+// given reports whether the request has a parameter, as far as words tell: for the texts of errors, in which the older
+// parameters have names of their own.
+func (c *call) given(parameter string) bool { return bytes.Contains(c.body, []byte(`"`+parameter+`"`)) }
 
 // operation runs one request.
 type operation func(c *call, body []byte) (answer []byte, err error)
@@ -110,6 +116,7 @@ type rawList interface {
 // not covered must not be ignored in silence.
 func handle[In, Out any](run func(c *call, in *In) (Out, error)) operation {
 	return func(c *call, body []byte) ([]byte, error) {
+		c.body = body
 		body, err := legacy.Request(c.operation, body)
 		if err != nil {
 			return nil, err

@@ -50,58 +50,83 @@ type transactWritten struct {
 	ItemCollectionMetrics map[string][]*itemCollection `json:",omitzero"`
 }
 
-// write checks one part of a transaction.
-func (r *transactWrite) write(c *call) (*write, error) {
-	if r.Put != nil {
-		w, err := c.newPut(r.Put.TableName, r.Put.Item)
-		if err != nil {
-			return nil, err
+// parse checks one part of a transaction but for its key and its item.
+func (r *transactWrite) parse() (p parsed, err error) {
+	parts := 0
+	for _, given := range []bool{r.Put != nil, r.Update != nil, r.Delete != nil, r.ConditionCheck != nil} {
+		if given {
+			parts++
 		}
-		return w, r.Put.into(w, nil)
 	}
-	keyed := r.ConditionCheck
 	switch {
+	case parts != 1:
+		return p, validation("TransactItems can only contain one of Check, Put, Update or Delete")
+	case r.Put != nil:
+		return r.Put.parse()
 	case r.Update != nil:
-		keyed = r.Update
+		return r.Update.parseUpdate(r.Update.UpdateExpression)
 	case r.Delete != nil:
-		keyed = r.Delete
-	case keyed == nil:
-		return nil, validation("TransactItems can only contain one of Check, Put, Update or Delete")
+		return r.Delete.parse()
 	}
-	w, err := c.newKeyed(keyed.TableName, keyed.Key)
+	return r.ConditionCheck.parse()
+}
+
+// table is the name of the table that the part is about.
+func (r *transactWrite) table() string {
+	switch {
+	case r.Put != nil:
+		return r.Put.TableName
+	case r.Update != nil:
+		return r.Update.TableName
+	case r.Delete != nil:
+		return r.Delete.TableName
+	}
+	return r.ConditionCheck.TableName
+}
+
+// size is the part's share of the transaction's size: what it says, not what it changes.
+func (r *transactWrite) size() int {
+	switch {
+	case r.Put != nil:
+		return r.Put.Item.Size() + r.Put.size()
+	case r.Update != nil:
+		return r.Update.Key.Size() + r.Update.size()
+	case r.Delete != nil:
+		return r.Delete.Key.Size() + r.Delete.size()
+	}
+	return r.ConditionCheck.Key.Size() + r.ConditionCheck.size()
+}
+
+// size is that of the values in the expressions.
+func (r *conditional) size() (n int) {
+	for name, v := range r.ExpressionAttributeValues {
+		n += len(name) + v.Size()
+	}
+	return n
+}
+
+// write checks the key, or the item, of one part.
+func (r *transactWrite) write(c *call) (*write, error) {
+	switch {
+	case r.Put != nil:
+		return c.newPut(r.Put.TableName, r.Put.Item)
+	case r.Update != nil:
+		return c.newKeyed(r.Update.TableName, r.Update.Key)
+	case r.ConditionCheck != nil:
+		return c.newKeyed(r.ConditionCheck.TableName, r.ConditionCheck.Key)
+	}
+	w, err := c.newKeyed(r.Delete.TableName, r.Delete.Key)
 	if err != nil {
 		return nil, err
 	}
-	w.remove = r.Delete != nil
-	if r.Update != nil {
-		return w, keyed.intoUpdate(w, keyed.UpdateExpression)
-	}
-	return w, keyed.into(w, nil)
+	w.remove = true
+	return w, nil
 }
 
 func (c *call) transactWriteItems(in *transactWriteItems) (transactWritten, error) {
-	writes := make([]*write, len(in.TransactItems))
-	type target struct {
-		*table
-		place
-	}
-	seen := map[target]bool{}
-	bytes := 0
-	for i := range in.TransactItems {
-		w, err := in.TransactItems[i].write(c)
-		if err != nil {
-			return transactWritten{}, err
-		}
-		if at := (target{w.table, w.place}); seen[at] {
-			return transactWritten{}, validation("Transaction request cannot include multiple operations on one item")
-		} else {
-			seen[at] = true
-		}
-		bytes += sizeOf(w.item)
-		writes[i] = w
-	}
-	if bytes > maxTransactionBytes {
-		return transactWritten{}, validation("Transaction request size has exceeded the maximum allowed size")
+	writes, err := c.transactWrites(in.TransactItems)
+	if err != nil {
+		return transactWritten{}, err
 	}
 	request, err := json.Marshal(in.TransactItems, json.Deterministic(true))
 	if err != nil {
@@ -126,6 +151,63 @@ func (c *call) transactWriteItems(in *transactWriteItems) (transactWritten, erro
 	}
 	out.ConsumedCapacity = consumedBy(in.ReturnConsumedCapacity, units)
 	return out, nil
+}
+
+// transactWrites checks all parts: first those things that refuse the whole request, then the keys and items, where the
+// first one that is wrong cancels the transaction.
+func (c *call) transactWrites(items []transactWrite) ([]*write, error) {
+	expressions := make([]parsed, len(items))
+	for i := range items {
+		var err error
+		if expressions[i], err = items[i].parse(); err != nil {
+			return nil, err
+		}
+	}
+	type target struct {
+		*table
+		place
+	}
+	writes := make([]*write, len(items))
+	seen := map[target]bool{}
+	bytes := 0
+	for i := range items {
+		if _, err := c.server.table(items[i].table()); err != nil {
+			return nil, err
+		}
+		w, err := items[i].write(c)
+		if err != nil {
+			return nil, canceledAt(i, len(items), err)
+		}
+		if err := w.use(expressions[i]); err != nil {
+			return nil, err
+		}
+		if at := (target{w.table, w.place}); seen[at] {
+			return nil, validation("Transaction request cannot include multiple operations on one item")
+		} else {
+			seen[at] = true
+		}
+		bytes += items[i].size()
+		writes[i] = w
+	}
+	if bytes > maxTransactionBytes {
+		return nil, validation("Transaction payload size cannot exceed 4 MB")
+	}
+	return writes, nil
+}
+
+// canceledAt is the error of a transaction one of whose parts has a wrong key or item; an error of another kind stays what
+// it is.
+func canceledAt(i, n int, err error) error {
+	e := asError(err)
+	if e.Code != "ValidationException" {
+		return err
+	}
+	reasons := make([]cancellation, n)
+	for at := range reasons {
+		reasons[at].Code = "None"
+	}
+	reasons[i] = cancellation{e.statementCode(), e.Message, nil}
+	return canceledBy(reasons)
 }
 
 // transact does all writes, or none, and returns the units by table, twice those of single writes.

@@ -74,14 +74,14 @@ func (w *write) plan() (outcome, error) {
 func (w *write) planUpdate(out *outcome) error {
 	before := out.before
 	if out.old == nil {
+		if !w.update.Creates() {
+			return nil // nothing is written, and the stream has no record of it
+		}
 		before = w.key
 	}
 	after, err := w.update.Apply(before)
 	if err != nil {
 		return err
-	}
-	if out.old == nil && !w.update.Creates() {
-		return nil // nothing is written, and the stream has no record of it
 	}
 	out.after = after
 	if w.table.checkIndexed(after) != nil {
@@ -160,33 +160,55 @@ func newScope(missing string, names map[string]string, values map[string]express
 	return scope, scope.Check()
 }
 
-// into parses the condition, and the update if there is one, into w.
-func (r *conditional) into(w *write, update *string) error {
-	missing := "ConditionExpression is null"
-	if w.update != nil || update != nil {
-		missing = "UpdateExpression and ConditionExpression are null"
+// parsed is the expressions of a write, read before its table is looked up.
+type parsed struct {
+	condition *expression.Condition
+	update    *expression.Update
+	allOld    bool
+}
+
+// parse reads the condition.
+func (r *conditional) parse() (parsed, error) { return r.parseWith("ConditionExpression is null", nil) }
+
+// parseUpdate reads the condition and the update; one without an expression only makes sure that the item is there.
+func (r *conditional) parseUpdate(update *string) (parsed, error) {
+	p, err := r.parseWith("UpdateExpression and ConditionExpression are null", update)
+	if update == nil {
+		p.update = &expression.Update{}
+	}
+	return p, err
+}
+
+// parseWith says in the service's words what is missing if there is no expression.
+func (r *conditional) parseWith(missing string, update *string) (p parsed, err error) {
+	p.allOld = r.ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+	if update == nil && r.ConditionExpression == nil && r.ExpressionAttributeNames == nil && r.ExpressionAttributeValues == nil {
+		return p, nil
 	}
 	scope, err := newScope(missing, r.ExpressionAttributeNames, r.ExpressionAttributeValues, r.ConditionExpression, update)
 	if err != nil {
-		return err
+		return p, err
 	}
 	if update != nil {
-		if w.update, err = scope.Update("UpdateExpression", *update); err != nil {
-			return err
-		}
-		for _, p := range w.update.Paths() {
-			if w.table.schema.has(p.Top()) {
-				return validation(wrongValues+"Cannot update attribute %s. This attribute is part of the key", p.Top())
-			}
+		if p.update, err = scope.Update("UpdateExpression", *update); err != nil {
+			return p, err
 		}
 	}
 	if r.ConditionExpression != nil {
-		if w.condition, err = scope.Condition("ConditionExpression", *r.ConditionExpression); err != nil {
-			return err
+		if p.condition, err = scope.Condition("ConditionExpression", *r.ConditionExpression); err != nil {
+			return p, err
 		}
 	}
-	w.allOld = r.ReturnValuesOnConditionCheckFailure == "ALL_OLD"
-	return scope.Unused()
+	return p, scope.Unused()
+}
+
+// use takes over what was parsed.
+func (w *write) use(p parsed) error {
+	w.condition, w.update, w.allOld = p.condition, p.update, p.allOld
+	if w.update == nil {
+		return nil
+	}
+	return w.table.checkUpdated(w.update.Paths())
 }
 
 // newPut checks a put of item.

@@ -59,11 +59,15 @@ func (c *call) putItem(in *putItem) (written, error) {
 	if err := in.check("ALL_OLD"); err != nil {
 		return written{}, err
 	}
+	expressions, err := in.parse()
+	if err != nil {
+		return written{}, err
+	}
 	w, err := c.newPut(in.TableName, in.Item)
 	if err != nil {
 		return written{}, err
 	}
-	if err := in.into(w, nil); err != nil {
+	if err := w.use(expressions); err != nil {
 		return written{}, err
 	}
 	return in.run(w)
@@ -73,12 +77,16 @@ func (c *call) deleteItem(in *deleteItem) (written, error) {
 	if err := in.check("ALL_OLD"); err != nil {
 		return written{}, err
 	}
+	expressions, err := in.parse()
+	if err != nil {
+		return written{}, err
+	}
 	w, err := c.newKeyed(in.TableName, in.Key)
 	if err != nil {
 		return written{}, err
 	}
 	w.remove = true
-	if err := in.into(w, nil); err != nil {
+	if err := w.use(expressions); err != nil {
 		return written{}, err
 	}
 	return in.run(w)
@@ -88,23 +96,18 @@ func (c *call) updateItem(in *updateItem) (written, error) {
 	if err := in.check("ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW"); err != nil {
 		return written{}, err
 	}
+	expressions, err := in.parseUpdate(in.UpdateExpression)
+	if err != nil {
+		return written{}, err
+	}
 	w, err := c.newKeyed(in.TableName, in.Key)
 	if err != nil {
 		return written{}, err
 	}
-	if err := in.intoUpdate(w, in.UpdateExpression); err != nil {
+	if err := w.use(expressions); err != nil {
 		return written{}, err
 	}
 	return in.run(w)
-}
-
-// intoUpdate is into for an update; one without an expression only makes sure that the item is there.
-func (r *conditional) intoUpdate(w *write, text *string) error {
-	if text == nil {
-		w.update = &expression.Update{}
-		return r.into(w, nil)
-	}
-	return r.into(w, text)
 }
 
 func (r *returns) run(w *write) (written, error) {

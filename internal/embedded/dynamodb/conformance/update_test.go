@@ -90,7 +90,7 @@ var updateCases = []struct {
 	{"SET s = :v SET n = :v", attrs{":v": str("1")}, nil, same(invalidUpdate + `The "SET" section can only be used once in an update expression;`)},
 	{"SET s :v", attrs{":v": str("1")}, nil, same(invalidUpdate + `Syntax error; token: ":v", near: "s :v"`)},
 	{"SET n = n + :v", attrs{":v": num("0.1234567890123456789012345678901234567")}, nil, difference[string]{
-		"ValidationException: Attempting to store more than 38 significant digits in a Number",
+		"ValidationException: Number overflow. Attempting to store a number with magnitude larger than supported range",
 		"ValidationException: DynamoDB only supports precision up to 38 digits", withEmbedded, "the text is that of real answers",
 	}},
 }
