@@ -121,10 +121,13 @@ func translate(known []parameter, members map[string]jsontext.Value) (translated
 	if found == nil {
 		return false, nil
 	}
-	if err := unmixed(found, members); err != nil {
+	if err := unmixed(apart(found, members), members); err != nil {
 		return false, err
 	}
 	t := &translation{names: map[string]string{}, values: map[string]jsontext.Value{}, byName: map[string]string{}}
+	if members["ExpressionAttributeNames"] != nil || members["ExpressionAttributeValues"] != nil {
+		t.prefix = "legacy_"
+	}
 	if err := t.operator(members); err != nil {
 		return false, err
 	}
@@ -142,13 +145,40 @@ func translate(known []parameter, members map[string]jsontext.Value) (translated
 			members[p.expression] = encode(text)
 		}
 	}
-	if len(t.names) > 0 {
-		members["ExpressionAttributeNames"] = encode(t.names)
+	if err := merge(members, "ExpressionAttributeNames", t.names); err != nil {
+		return false, err
 	}
-	if len(t.values) > 0 {
-		members["ExpressionAttributeValues"] = encode(t.values)
+	return true, merge(members, "ExpressionAttributeValues", t.values)
+}
+
+// merge adds the placeholders of the translation to those of the request's own expressions.
+func merge[V any](members map[string]jsontext.Value, parameter string, placeholders map[string]V) error {
+	if len(placeholders) == 0 {
+		return nil
 	}
-	return true, nil
+	all := map[string]jsontext.Value{}
+	if given, ok := members[parameter]; ok {
+		if err := json.Unmarshal(given, &all, lenient); err != nil {
+			return err
+		}
+		if all == nil {
+			all = map[string]jsontext.Value{}
+		}
+	}
+	for name, v := range placeholders {
+		all[name] = encode(v)
+	}
+	members[parameter] = encode(all)
+	return nil
+}
+
+// apart is the older parameters that must not stand beside expressions: KeyConditions may, if it is the only one of its kind
+// and nothing else says what the key is.
+func apart(found []string, members map[string]jsontext.Value) []string {
+	if _, ok := members["KeyConditionExpression"]; ok {
+		return found
+	}
+	return slices.DeleteFunc(slices.Clone(found), func(name string) bool { return name == "KeyConditions" })
 }
 
 // unmixed refuses a request that has parameters of both kinds.
@@ -159,7 +189,7 @@ func unmixed(found []string, members map[string]jsontext.Value) error {
 			beside = append(beside, name)
 		}
 	}
-	if beside == nil {
+	if beside == nil || len(found) == 0 {
 		return nil
 	}
 	return invalidf("Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {%s} Expression parameters: {%s}",
@@ -176,6 +206,7 @@ type translation struct {
 	names  map[string]string
 	values map[string]jsontext.Value
 	byName map[string]string // the placeholder of an attribute
+	prefix string            // of placeholders, where the request has its own
 }
 
 // operator reads ConditionalOperator.
@@ -224,13 +255,13 @@ func (t *translation) name(attribute string) string {
 	if placeholder, ok := t.byName[attribute]; ok {
 		return placeholder
 	}
-	placeholder := "#n" + strconv.Itoa(len(t.names))
+	placeholder := "#" + t.prefix + "n" + strconv.Itoa(len(t.names))
 	t.names[placeholder], t.byName[attribute] = attribute, placeholder
 	return placeholder
 }
 
 func (t *translation) value(v jsontext.Value) string {
-	placeholder := ":v" + strconv.Itoa(len(t.values))
+	placeholder := ":" + t.prefix + "v" + strconv.Itoa(len(t.values))
 	t.values[placeholder] = v
 	return placeholder
 }
@@ -324,7 +355,7 @@ func (t *translation) condition(parameter, attribute string, c condition) (strin
 		if c.Value != nil {
 			c.AttributeValueList = []jsontext.Value{c.Value}
 		}
-		return t.comparison(name, attribute, c)
+		return t.comparison(parameter, name, attribute, c)
 	}
 	exists := c.Exists == nil || *c.Exists
 	switch {
@@ -364,7 +395,51 @@ var operators = map[string]struct {
 	"BETWEEN":      {2, "%n BETWEEN %v AND %w"},
 }
 
-func (t *translation) comparison(name, attribute string, c condition) (string, error) {
+// arguments refuses values of a type that the operator does not take.
+func arguments(parameter string, c condition) error {
+	indexable := []string{"EQ", "LE", "LT", "GE", "GT", "BEGINS_WITH", "BETWEEN"}
+	if parameter == "KeyConditions" && c.ComparisonOperator != "NE" && !slices.Contains(indexable, c.ComparisonOperator) {
+		return invalidf("Attempted conditional constraint is not an indexable operation")
+	}
+	first := kindOf(c.AttributeValueList)
+	var takes string
+	switch c.ComparisonOperator {
+	case "LE", "LT", "GE", "GT", "BETWEEN", "IN":
+		takes = " S N B "
+	case "CONTAINS", "NOT_CONTAINS":
+		takes = " S N B BOOL NULL "
+	case "BEGINS_WITH":
+		takes = " S B "
+	default:
+		return nil
+	}
+	for i := range c.AttributeValueList {
+		kind := kindOf(c.AttributeValueList[i:])
+		switch {
+		case kind == "":
+			continue // whoever decodes the request says what is wrong with the value
+		case !strings.Contains(takes, " "+kind+" "):
+			return invalidf("One or more parameter values were invalid: ComparisonOperator %s is not valid for %s AttributeValue type", c.ComparisonOperator, kind)
+		case kind != first:
+			return invalidf("One or more parameter values were invalid: AttributeValues inside AttributeValueList must be of same type")
+		}
+	}
+	return nil
+}
+
+// kindOf is the type of the first value; "" if it cannot be told.
+func kindOf(values []jsontext.Value) string {
+	if len(values) == 0 {
+		return ""
+	}
+	v, err := expression.ParseValue(values[0])
+	if err != nil {
+		return ""
+	}
+	return string(v.Kind)
+}
+
+func (t *translation) comparison(parameter, name, attribute string, c condition) (string, error) {
 	o, ok := operators[c.ComparisonOperator]
 	if !ok {
 		return "", invalidf("1 validation error detected: Value '%s' at 'comparisonOperator' failed to satisfy constraint: Member must satisfy enum value set: "+
@@ -372,6 +447,9 @@ func (t *translation) comparison(name, attribute string, c condition) (string, e
 	}
 	if n := len(c.AttributeValueList); o.values >= 0 && n != o.values || o.values < 0 && n == 0 {
 		return "", invalidf("One or more parameter values were invalid: Invalid number of argument(s) for the %s ComparisonOperator", c.ComparisonOperator)
+	}
+	if err := arguments(parameter, c); err != nil {
+		return "", err
 	}
 	placeholders := make([]string, 0, len(c.AttributeValueList))
 	for _, v := range c.AttributeValueList {
