@@ -36,9 +36,8 @@ func (t ifNotExists) evaluate(item Item) (Value, error) {
 	return t.other.evaluate(item)
 }
 
-func errOperand() error {
-	return invalidf("An operand in the update expression has an incorrect data type")
-}
+// ErrOperand is the error of an update that cannot be made with the types that the item has.
+var ErrOperand error = &Error{Message: "An operand in the update expression has an incorrect data type"}
 
 func (t sum) evaluate(item Item) (Value, error) {
 	left, right, err := both(item, t.left, t.right)
@@ -46,7 +45,7 @@ func (t sum) evaluate(item Item) (Value, error) {
 		return Value{}, err
 	}
 	if left.Kind != Num || right.Kind != Num {
-		return Value{}, errOperand()
+		return Value{}, ErrOperand
 	}
 	operation := Number.Add
 	if t.minus {
@@ -62,7 +61,7 @@ func (t listAppend) evaluate(item Item) (Value, error) {
 		return Value{}, err
 	}
 	if left.Kind != List || right.Kind != List {
-		return Value{}, errOperand()
+		return Value{}, ErrOperand
 	}
 	return Value{Kind: List, List: slices.Concat(left.List, right.List)}, nil
 }
@@ -228,14 +227,14 @@ func (u *Update) closeUp(item Item) (Item, error) {
 // plus is what ADD makes of v: a sum of numbers, or a union of sets.
 func (v Value) plus(w Value) (Value, error) {
 	if v.Kind != w.Kind {
-		return Value{}, errOperand()
+		return Value{}, ErrOperand
 	}
 	if v.Kind == Num {
 		n, err := v.Number().Add(w.Number())
 		return Value{Kind: Num, Text: n.String()}, err
 	}
 	if !v.Kind.set() {
-		return Value{}, errOperand()
+		return Value{}, ErrOperand
 	}
 	set := slices.Clone(v.Set)
 	for _, e := range w.Set {
@@ -250,7 +249,7 @@ func (v Value) plus(w Value) (Value, error) {
 // minus is what DELETE makes of v: the set without w's elements, and no value if nothing is left.
 func (v Value) minus(w Value) (Value, error) {
 	if v.Kind != w.Kind || !v.Kind.set() {
-		return Value{}, errOperand()
+		return Value{}, ErrOperand
 	}
 	set := slices.DeleteFunc(slices.Clone(v.Set), w.hasElement)
 	if len(set) == 0 {

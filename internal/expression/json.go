@@ -65,6 +65,11 @@ func (v Value) MarshalJSONTo(e *jsontext.Encoder) error { return e.WriteValue(v.
 // errWire is JSON that is no attribute value at all.
 var errWire = errors.New("no attribute value")
 
+// badText is JSON whose text is none of its type. It is no *Error: a server does not get as far as judging the value.
+type badText string
+
+func (e badText) Error() string { return string(e) }
+
 func newDecoder(raw []byte) *jsontext.Decoder {
 	return jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowInvalidUTF8(true))
 }
@@ -174,7 +179,7 @@ func scalar(kind Kind, text string, depth int) (string, error) {
 	case Binary, BinarySet:
 		b, err := base64.StdEncoding.Strict().DecodeString(text)
 		if err != nil {
-			return "", invalidf("Invalid base64: %v", err)
+			return "", badText("Invalid base64: " + err.Error())
 		}
 		return string(b), nil
 	default:

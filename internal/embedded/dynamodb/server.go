@@ -121,6 +121,9 @@ func handle[In, Out any](run func(c *call, in *In) (Out, error)) operation {
 		if err != nil {
 			return nil, err
 		}
+		if jsontext.Value(body).Kind() != '{' {
+			return nil, &Error{Code: "SerializationException"}
+		}
 		in := new(In)
 		err = json.Unmarshal(body, in, jsontext.AllowInvalidUTF8(true), json.RejectUnknownMembers(true))
 		switch {

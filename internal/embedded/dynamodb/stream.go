@@ -55,6 +55,9 @@ func (s *Server) setStream(t *table, spec *streamSpecification) error {
 		if spec.StreamViewType != "" {
 			return validation(wrongValues + "StreamViewType cannot be specified while StreamEnabled is false")
 		}
+		if t.stream == nil && t.id != "" && s.tables[t.name] == t {
+			return validation("Table is already disabled for streams: TableName: %s", t.name)
+		}
 		s.disableStream(t)
 		return nil
 	case t.stream != nil:

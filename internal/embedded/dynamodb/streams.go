@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -56,6 +57,48 @@ type streamDescription struct {
 }
 
 type describedStream struct{ StreamDescription streamDescription }
+
+// streamARN checks an ARN of a stream.
+func (v *violations) streamARN(member, arn string) {
+	switch {
+	case len(arn) < 37:
+		v.add("Value '%s' at '%s' failed to satisfy constraint: Member must have length greater than or equal to 37", arn, member)
+	case !strings.HasPrefix(arn, "arn:") || !strings.Contains(arn, "/stream/"):
+		v.add("Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:.*/stream/.*", arn, member)
+	}
+}
+
+// shardID checks the id of a shard.
+func (v *violations) shardID(member, id string) {
+	if len(id) < 28 || len(id) > 65 {
+		v.add("Value '%s' at '%s' failed to satisfy constraint: Member must have length between 28 and 65", id, member)
+	}
+}
+
+func (r *listStreams) constrain(v *violations) {
+	if r.ExclusiveStartStreamArn != "" {
+		v.streamARN("exclusiveStartStreamArn", r.ExclusiveStartStreamArn)
+	}
+}
+
+func (r *describeStream) constrain(v *violations) {
+	v.streamARN("streamArn", r.StreamArn)
+	if r.ExclusiveStartShardID != "" {
+		v.shardID("exclusiveStartShardId", r.ExclusiveStartShardID)
+	}
+	if r.ShardFilter == nil {
+		return
+	}
+	v.shardID("shardFilter.shardId", r.ShardFilter.ShardID)
+	if r.ShardFilter.Type != "CHILD_SHARDS" {
+		v.add("Value '%s' at 'shardFilter.type' failed to satisfy constraint: Member must satisfy enum value set: [CHILD_SHARDS]", r.ShardFilter.Type)
+	}
+}
+
+func (r *getShardIterator) constrain(v *violations) {
+	v.streamARN("streamArn", r.StreamArn)
+	v.shardID("shardId", r.ShardID)
+}
 
 func (r *listStreams) target() (string, expression.Item)    { return r.TableName, nil }
 func (r *describeStream) target() (string, expression.Item) { return r.StreamArn, nil }

@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,6 +19,7 @@ type write struct {
 	remove    bool               // delete
 	condition *expression.Condition
 	allOld    bool // a failed condition shows the item
+	older     bool // the update came as AttributeUpdates, of which errors have other texts
 }
 
 // outcome is what a write did, or would do.
@@ -80,11 +82,16 @@ func (w *write) planUpdate(out *outcome) error {
 		before = w.key
 	}
 	after, err := w.update.Apply(before)
-	if err != nil {
+	switch {
+	case err != nil && w.older && errors.Is(err, expression.ErrOperand):
+		return validation("Type mismatch for attribute to update")
+	case err != nil:
 		return err
 	}
 	out.after = after
-	if w.table.checkIndexed(after) != nil {
+	if err := w.table.checkIndexed(after); err != nil && w.older {
+		return err
+	} else if err != nil {
 		return validation("The update expression attempted to update the secondary index key to unsupported type")
 	}
 	if out.new, err = w.table.schema.rowOf(w.place, after); err != nil {

@@ -104,6 +104,7 @@ func (c *call) updateItem(in *updateItem) (written, error) {
 	if err != nil {
 		return written{}, err
 	}
+	w.older = c.given("AttributeUpdates")
 	if err := w.use(expressions); err != nil {
 		return written{}, err
 	}
