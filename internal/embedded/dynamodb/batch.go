@@ -87,7 +87,7 @@ func (c *call) batchWrite(name string, r writeRequest) (*write, error) {
 func (c *call) runBatch(in *batchWriteItem, writes map[string][]*write) (batchWritten, error) {
 	out := batchWritten{UnprocessedItems: map[string][]writeRequest{}}
 	for name, list := range writes {
-		units := 0.0
+		var used usage
 		for i, w := range list {
 			request := in.RequestItems[name][i]
 			key := w.key
@@ -102,7 +102,7 @@ func (c *call) runBatch(in *batchWriteItem, writes map[string][]*write) (batchWr
 			if err != nil {
 				return batchWritten{}, err
 			}
-			units += done.writeUnits
+			used.add(done.used, 1)
 			if m := w.collection(in.ReturnItemCollectionMetrics); m != nil {
 				if out.ItemCollectionMetrics == nil {
 					out.ItemCollectionMetrics = map[string][]*itemCollection{}
@@ -110,8 +110,8 @@ func (c *call) runBatch(in *batchWriteItem, writes map[string][]*write) (batchWr
 				out.ItemCollectionMetrics[name] = append(out.ItemCollectionMetrics[name], m)
 			}
 		}
-		if used := consumed(in.ReturnConsumedCapacity, list[0].table, units); used != nil {
-			out.ConsumedCapacity = append(out.ConsumedCapacity, used)
+		if capacity := consumed(in.ReturnConsumedCapacity, list[0].table, used); capacity != nil {
+			out.ConsumedCapacity = append(out.ConsumedCapacity, capacity)
 		}
 	}
 	return out, nil
@@ -192,7 +192,7 @@ func (c *call) batchGet(out *batchGot, name string, want keysAndAttributes, room
 	if left.Keys != nil {
 		out.UnprocessedKeys[name] = left
 	}
-	if used := consumed(capacity, t, units); used != nil {
+	if used := consumed(capacity, t, usage{table: units}); used != nil {
 		out.ConsumedCapacity = append(out.ConsumedCapacity, used)
 	}
 	return nil

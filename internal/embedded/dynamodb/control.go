@@ -117,7 +117,7 @@ func (s *Server) Expire(name string) (int, error) {
 		return true
 	})
 	for _, r := range expired {
-		t.store(r, nil, true)
+		t.store(r, nil, true, &usage{}) // nobody pays
 	}
 	return len(expired), nil
 }

@@ -116,7 +116,7 @@ func (c *call) executeStatement(in *executeStatement) (executed, error) {
 	if err != nil {
 		return executed{}, duplicate(s, err)
 	}
-	answer := executed{Items: []jsontext.Value{}, ConsumedCapacity: consumed(in.ReturnConsumedCapacity, w.table, out.writeUnits)}
+	answer := executed{Items: []jsontext.Value{}, ConsumedCapacity: consumed(in.ReturnConsumedCapacity, w.table, out.used)}
 	if item := returned(s.Returning, w, out); item != nil {
 		answer.Items = append(answer.Items, item)
 	}
@@ -414,7 +414,7 @@ func (c *call) batchExecuteStatement(in *batchExecuteStatement) (batchExecuted, 
 		return batchExecuted{}, validation("Batch execute statement cannot contain both read and write statements")
 	}
 	out := batchExecuted{Responses: make([]statementAnswer, len(statements))}
-	units := map[*table]float64{}
+	all := usages{}
 	for i, s := range statements {
 		answer, used, err := c.single(s, errs[i])
 		if err != nil {
@@ -423,39 +423,39 @@ func (c *call) batchExecuteStatement(in *batchExecuteStatement) (batchExecuted, 
 		}
 		out.Responses[i] = answer
 		if t := s.table(); t != nil {
-			units[t] += used
+			all.add(t, used, 1)
 		}
 	}
-	out.ConsumedCapacity = consumedBy(in.ReturnConsumedCapacity, units)
+	out.ConsumedCapacity = all.consumed(in.ReturnConsumedCapacity)
 	return out, nil
 }
 
 // single runs one statement of a batch; a failed condition costs as a write does.
-func (c *call) single(s prepared, wrong error) (answer statementAnswer, units float64, err error) {
+func (c *call) single(s prepared, wrong error) (answer statementAnswer, used usage, err error) {
 	t := s.table()
 	if t != nil {
 		answer.TableName = t.name
 	}
 	if wrong != nil {
-		return answer, 0, wrong
+		return answer, used, wrong
 	}
 	if c.server.options.Fault != nil {
 		if refused := c.part(t.name, s.key()); refused != nil {
-			return answer, 0, refused
+			return answer, used, refused
 		}
 	}
 	if s.read != nil {
 		t.mu.RLock()
 		defer t.mu.RUnlock()
-		answer.Item, units = s.get()
-		return answer, units, nil
+		answer.Item, used.table = s.get()
+		return answer, used, nil
 	}
 	out, err := s.write.do()
 	if err != nil {
-		return answer, writeUnits(out.old, nil), duplicate(s.statement, err)
+		return answer, usage{table: writeUnits(out.old, nil)}, duplicate(s.statement, err)
 	}
 	answer.Item = returned(s.statement.Returning, s.write, out)
-	return answer, out.writeUnits, nil
+	return answer, out.used, nil
 }
 
 // executeTransaction runs all statements, or none: all of them read, or all write.
@@ -496,12 +496,12 @@ func (c *call) executeTransaction(in *executeTransaction) (transactionExecuted, 
 	if done, err := c.server.remember(in.ClientRequestToken, string(request)); done || err != nil {
 		return out, err
 	}
-	units, err := c.transact(writes)
+	used, err := c.transact(writes)
 	if err != nil {
 		c.server.forget(in.ClientRequestToken)
 		return transactionExecuted{}, insertsOf(statements, err)
 	}
-	out.ConsumedCapacity = consumedBy(in.ReturnConsumedCapacity, units)
+	out.ConsumedCapacity = used.consumed(in.ReturnConsumedCapacity)
 	return out, nil
 }
 
@@ -533,22 +533,12 @@ func (c *call) transactSelects(in *executeTransaction, statements []prepared) (t
 		defer t.mu.RUnlock()
 	}
 	out := transactionExecuted{Responses: make([]itemAnswer, len(statements))}
-	units := map[*table]float64{}
+	used := usages{}
 	for i, s := range statements {
-		item, used := s.get()
+		item, units := s.get()
 		out.Responses[i].Item = item
-		units[s.table()] += 2 * used
+		used.add(s.table(), usage{table: units}, 2)
 	}
-	out.ConsumedCapacity = consumedBy(in.ReturnConsumedCapacity, units)
+	out.ConsumedCapacity = used.consumed(in.ReturnConsumedCapacity)
 	return out, nil
-}
-
-// consumedBy is the answer to ReturnConsumedCapacity for several tables.
-func consumedBy(want string, units map[*table]float64) (all []*consumedCapacity) {
-	for t, used := range units {
-		if capacity := consumed(want, t, used); capacity != nil {
-			all = append(all, capacity)
-		}
-	}
-	return all
 }

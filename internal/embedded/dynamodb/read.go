@@ -39,7 +39,7 @@ func (c *call) getItem(in *getItem) (gotItem, error) {
 		return gotItem{}, err
 	}
 	r := t.get(p)
-	out := gotItem{ConsumedCapacity: consumed(in.ReturnConsumedCapacity, t, readUnits(sizeOf(r), in.ConsistentRead))}
+	out := gotItem{ConsumedCapacity: consumed(in.ReturnConsumedCapacity, t, usage{table: readUnits(sizeOf(r), in.ConsistentRead)})}
 	if r != nil {
 		out.Item = projected(r, projection)
 	}

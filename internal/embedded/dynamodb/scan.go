@@ -237,11 +237,22 @@ func (r *reading) startAt(key expression.Item) (place, error) {
 	return r.table.schema.placeOfKey(key)
 }
 
+// used is what the page cost; what comes from an index costs the index.
+func (r *reading) used(consistent bool) (u usage) {
+	units := readUnits(r.bytes, consistent)
+	if r.index == nil {
+		u.table = units
+		return u
+	}
+	u.addIndex(r.index, units)
+	return u
+}
+
 // answer makes the page of what was read.
 func (r *paged) answer(reading *reading) *page {
 	p := &page{
 		Count: len(reading.rows), ScannedCount: reading.scanned, counted: r.Select == "COUNT",
-		ConsumedCapacity: consumed(r.ReturnConsumedCapacity, reading.table, readUnits(reading.bytes, r.ConsistentRead)),
+		ConsumedCapacity: consumed(r.ReturnConsumedCapacity, reading.table, reading.used(r.ConsistentRead)),
 	}
 	// A page that is full is followed by another one, which may be empty.
 	if reading.last == nil && reading.scanned == reading.limit {

@@ -135,7 +135,7 @@ func (c *call) transactWriteItems(in *transactWriteItems) (transactWritten, erro
 	if done, err := c.server.remember(in.ClientRequestToken, string(request)); done || err != nil {
 		return transactWritten{}, err
 	}
-	units, err := c.transact(writes)
+	used, err := c.transact(writes)
 	if err != nil {
 		c.server.forget(in.ClientRequestToken)
 		return transactWritten{}, err
@@ -149,7 +149,7 @@ func (c *call) transactWriteItems(in *transactWriteItems) (transactWritten, erro
 			out.ItemCollectionMetrics[w.table.name] = append(out.ItemCollectionMetrics[w.table.name], m)
 		}
 	}
-	out.ConsumedCapacity = consumedBy(in.ReturnConsumedCapacity, units)
+	out.ConsumedCapacity = used.consumed(in.ReturnConsumedCapacity)
 	return out, nil
 }
 
@@ -210,8 +210,8 @@ func canceledAt(i, n int, err error) error {
 	return canceledBy(reasons)
 }
 
-// transact does all writes, or none, and returns the units by table, twice those of single writes.
-func (c *call) transact(writes []*write) (map[*table]float64, error) {
+// transact does all writes, or none, and returns what they used, twice as much as single writes.
+func (c *call) transact(writes []*write) (usages, error) {
 	var tables []*table
 	for _, w := range writes {
 		if !slices.Contains(tables, w.table) {
@@ -238,12 +238,12 @@ func (c *call) transact(writes []*write) (map[*table]float64, error) {
 	if failed {
 		return nil, canceledBy(reasons)
 	}
-	units := map[*table]float64{}
+	used := usages{}
 	for i, w := range writes {
-		w.table.store(outs[i].old, outs[i].new, false)
-		units[w.table] += 2 * outs[i].writeUnits
+		w.table.store(outs[i].old, outs[i].new, false, &outs[i].used)
+		used.add(w.table, outs[i].used, 2)
 	}
-	return units, nil
+	return used, nil
 }
 
 // canceledBy is the error of a transaction that was not done, with a reason for each of its parts.
@@ -352,14 +352,14 @@ func (c *call) transactGetItems(in *transactGetItems) (transactGot, error) {
 		defer t.mu.RUnlock()
 	}
 	out := transactGot{Responses: make([]itemAnswer, len(reads))}
-	units := map[*table]float64{}
+	used := usages{}
 	for i, r := range reads {
 		found := r.rows.get(r.place)
-		units[r.table] += 2 * readUnits(sizeOf(found), true)
+		used.add(r.table, usage{table: readUnits(sizeOf(found), true)}, 2)
 		if found != nil {
 			out.Responses[i].Item = projected(found, r.projection)
 		}
 	}
-	out.ConsumedCapacity = consumedBy(in.ReturnConsumedCapacity, units)
+	out.ConsumedCapacity = used.consumed(in.ReturnConsumedCapacity)
 	return out, nil
 }

@@ -24,10 +24,10 @@ type write struct {
 
 // outcome is what a write did, or would do.
 type outcome struct {
-	old, new   *row
-	before     expression.Item // of an update
-	after      expression.Item
-	writeUnits float64
+	old, new *row
+	before   expression.Item // of an update
+	after    expression.Item
+	used     usage
 }
 
 // collection is the answer to ReturnItemCollectionMetrics: nil unless the table has local indexes.
@@ -69,7 +69,7 @@ func (w *write) plan() (outcome, error) {
 	case !w.remove: // a ConditionCheck
 		out.new = out.old
 	}
-	out.writeUnits = writeUnits(out.old, out.new)
+	out.used.table = writeUnits(out.old, out.new)
 	return out, nil
 }
 
@@ -106,11 +106,11 @@ func deepEnough(item expression.Item) error {
 	return err
 }
 
-// store puts the new row, nil for none, in the place of the old one, in the table and in its indexes, and tells the stream. It
-// needs the table's lock.
-func (t *table) store(old, new *row, ttl bool) {
+// store puts the new row, nil for none, in the place of the old one, in the table and in its indexes, and tells the stream. What
+// the indexes cost goes to used. It needs the table's lock.
+func (t *table) store(old, new *row, ttl bool, used *usage) {
 	for _, x := range t.indexes {
-		x.change(old, new, t.schema)
+		used.addIndex(x, x.change(old, new, t.schema))
 	}
 	switch {
 	case new != nil:
@@ -129,7 +129,7 @@ func (w *write) do() (outcome, error) {
 	defer w.table.mu.Unlock()
 	out, err := w.plan()
 	if err == nil {
-		w.table.store(out.old, out.new, false)
+		w.table.store(out.old, out.new, false, &out.used)
 	}
 	return out, err
 }

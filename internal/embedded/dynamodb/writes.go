@@ -117,7 +117,7 @@ func (r *returns) run(w *write) (written, error) {
 		return written{}, err
 	}
 	answer := written{
-		ConsumedCapacity:      consumed(r.ReturnConsumedCapacity, w.table, out.writeUnits),
+		ConsumedCapacity:      consumed(r.ReturnConsumedCapacity, w.table, out.used),
 		ItemCollectionMetrics: w.collection(r.ReturnItemCollectionMetrics),
 	}
 	switch r.ReturnValues {
@@ -140,22 +140,4 @@ func updated(u *expression.Update, item expression.Item) jsontext.Value {
 		return nil
 	}
 	return part.Append(nil)
-}
-
-type consumedCapacity struct {
-	TableName     string
-	CapacityUnits float64
-	Table         *struct{ CapacityUnits float64 } `json:",omitzero"`
-}
-
-// consumed is the answer to ReturnConsumedCapacity.
-func consumed(want string, t *table, units float64) *consumedCapacity {
-	switch want {
-	case "TOTAL":
-		return &consumedCapacity{TableName: t.name, CapacityUnits: units}
-	case "INDEXES":
-		return &consumedCapacity{TableName: t.name, CapacityUnits: units, Table: &struct{ CapacityUnits float64 }{units}}
-	default:
-		return nil
-	}
 }
