@@ -149,7 +149,63 @@ func (r *updateTTL) constrain(v *violations) {
 }
 
 func (r *tableRequest) constrain(v *violations) { v.name(r.TableName, 1) }
-func (r *updateTable) constrain(v *violations)  { v.name(r.TableName, 1) }
+
+func (r *updateTable) constrain(v *violations) {
+	if !v.name(r.TableName, 1) {
+		return
+	}
+	r.ProvisionedThroughput.constrain(v, "provisionedThroughput")
+	v.keyNames(r.AttributeDefinitions, "", nil)
+	for i, u := range r.GlobalSecondaryIndexUpdates {
+		if u.Create != nil {
+			u.Create.constrain(v, fmt.Sprintf("globalSecondaryIndexUpdates.%d.member.create", i+1))
+		}
+	}
+}
+
+// maxKeyName is how long the name of a key attribute may be, and of one that an index is told to include.
+const maxKeyName = 255
+
+// attributeName checks the name of an attribute where it must be short.
+func (v *violations) attributeName(member, name string) {
+	switch {
+	case name == "":
+		v.add("Value null at '%s' failed to satisfy constraint: Member must not be null", member)
+	case len(name) > maxKeyName:
+		v.add("Value '%s' at '%s' failed to satisfy constraint: Member must have length less than or equal to %d", name, member, maxKeyName)
+	}
+}
+
+// keyNames checks the names in the definitions of attributes and in a key.
+func (v *violations) keyNames(definitions []attributeDefinition, member string, key []keyElement) {
+	for i, d := range definitions {
+		v.attributeName(fmt.Sprintf("attributeDefinitions.%d.member.attributeName", i+1), d.AttributeName)
+	}
+	for i, e := range key {
+		v.attributeName(fmt.Sprintf("%s.%d.member.attributeName", member, i+1), e.AttributeName)
+	}
+}
+
+// constrain checks an index of CreateTable or UpdateTable.
+func (r *indexRequest) constrain(v *violations, at string) {
+	const of = "Value '%s' at '%s.indexName' failed to satisfy constraint: Member must "
+	switch {
+	case len(r.IndexName) < 3:
+		v.add(of+"have length greater than or equal to 3", r.IndexName, at)
+	case len(r.IndexName) > maxName:
+		v.add(of+"have length less than or equal to %d", r.IndexName, at, maxName)
+	case strings.Trim(r.IndexName, nameCharacters) != "":
+		v.add(of+"satisfy regular expression pattern: [a-zA-Z0-9_.-]+", r.IndexName, at)
+	}
+	v.keyNames(nil, at+".keySchema", r.KeySchema)
+	r.ProvisionedThroughput.constrain(v, at+".provisionedThroughput")
+	if r.Projection == nil {
+		return
+	}
+	for i, name := range r.Projection.NonKeyAttributes {
+		v.attributeName(fmt.Sprintf("%s.projection.nonKeyAttributes.%d.member", at, i+1), name)
+	}
+}
 
 func (r *createTable) constrain(v *violations) {
 	if r.TableName == "" && !v.given("TableName") || !v.name(r.TableName, 3) {
@@ -162,6 +218,14 @@ func (r *createTable) constrain(v *violations) {
 		v.enum(fmt.Sprintf("attributeDefinitions.%d.member.attributeType", i+1), string(d.AttributeType), "B", "N", "S")
 	}
 	v.enum("billingMode", r.BillingMode, "PROVISIONED", "PAY_PER_REQUEST")
+	r.ProvisionedThroughput.constrain(v, "provisionedThroughput")
+	v.keyNames(r.AttributeDefinitions, "keySchema", r.KeySchema)
+	for i, x := range r.LocalSecondaryIndexes {
+		x.constrain(v, fmt.Sprintf("localSecondaryIndexes.%d.member", i+1))
+	}
+	for i, x := range r.GlobalSecondaryIndexes {
+		x.constrain(v, fmt.Sprintf("globalSecondaryIndexes.%d.member", i+1))
+	}
 	if len(r.KeySchema) > 2 {
 		var text []string
 		for _, e := range r.KeySchema {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -28,6 +29,7 @@ type index struct {
 	projection  string         // ALL, KEYS_ONLY or INCLUDE
 	included    []string       // the non-key attributes of INCLUDE
 	units       [2]int64
+	ready       time.Time // when it becomes ACTIVE; zero: it is from the beginning
 	rows        rows
 	projectedTo map[string]bool // the attributes that an entry has; nil for ALL
 }

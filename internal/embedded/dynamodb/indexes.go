@@ -37,6 +37,7 @@ type indexDescription struct {
 	KeySchema             []keyElement
 	Projection            projectionRequest
 	IndexStatus           string           `json:",omitzero"`
+	Backfilling           bool             `json:",omitzero"`
 	ProvisionedThroughput *indexThroughput `json:",omitzero"`
 	IndexSizeBytes        int
 	ItemCount             int
@@ -70,6 +71,8 @@ func (r *indexRequest) index(global bool, table schema, definitions []attributeD
 				e.AttributeName, names(definitions))
 		}
 		switch {
+		case slices.ContainsFunc(x.key(), func(a keyAttribute) bool { return a.name == e.AttributeName }):
+			return nil, validation(wrongValues+"Two elements in the KeySchema of index %s have the same name: %s", x.name, e.AttributeName)
 		case kind != expression.String && kind != expression.Num && kind != expression.Binary:
 			return nil, validation("Member must satisfy enum value set: [B, N, S]")
 		case e.KeyType == "HASH" && x.sort == nil:
@@ -77,16 +80,18 @@ func (r *indexRequest) index(global bool, table schema, definitions []attributeD
 		case e.KeyType == "RANGE" && x.hash != nil:
 			x.sort = append(x.sort, keyAttribute{e.AttributeName, kind})
 		default:
-			return nil, validation("Invalid KeySchema: HASH attributes first, then RANGE attributes")
+			return nil, validation("Invalid KeySchema: HASH attributes must precede RANGE attributes")
 		}
 	}
-	most := 1
-	if global {
-		most = maxIndexAttribute
-	}
 	switch {
-	case len(x.hash) < 1 || len(x.hash) > most || len(x.sort) > most:
-		return nil, validation("Invalid KeySchema: Some index key attribute have no definition, or there are too many")
+	case len(x.hash) < 1:
+		return nil, validation("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
+	case len(x.hash) > maxIndexAttribute:
+		return nil, validation("Invalid KeySchema: a key has at most %d HASH attributes", maxIndexAttribute)
+	case len(x.sort) > maxIndexAttribute:
+		return nil, validation("Invalid KeySchema: a key has at most %d RANGE attributes", maxIndexAttribute)
+	case !global && (len(x.hash) > 1 || len(x.sort) > 1):
+		return nil, validation("Invalid KeySchema: the key of a local index has at most 2 attributes, HASH and RANGE")
 	case !global && (len(table) < 2):
 		return nil, validation(wrongValues + "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex")
 	case !global && x.hash[0].name != table[0].name:
@@ -114,10 +119,17 @@ func (r *indexRequest) project(x *index) error {
 		return validation("1 validation error detected: Value '%s' at 'projection.projectionType' failed to satisfy constraint: Member must satisfy enum value set: [ALL, INCLUDE, KEYS_ONLY]", x.projection)
 	case x.projection == "INCLUDE" && len(x.included) == 0:
 		return validation(wrongValues + "ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
+	case hasDuplicates(x.included):
+		return validation(wrongValues + "Duplicate attribute in NonKeyAttributes")
 	case x.projection != "INCLUDE" && len(x.included) > 0:
 		return validation(wrongValues+"ProjectionType is %s, but NonKeyAttributes is specified", x.projection)
 	}
 	return nil
+}
+
+func hasDuplicates(list []string) bool {
+	sorted := slices.Sorted(slices.Values(list))
+	return len(slices.Compact(sorted)) < len(list)
 }
 
 func names(definitions []attributeDefinition) string {
@@ -186,27 +198,37 @@ func (x *index) bill(mode string, units *throughput) error {
 	case units == nil:
 		return validation(wrongValues+"ProvisionedThroughput is not specified for index: %s", x.name)
 	default:
-		x.units = [2]int64{units.ReadCapacityUnits, units.WriteCapacityUnits}
+		x.units = units.units()
 	}
 	return nil
 }
 
 // updateIndex needs the table's lock.
-func (t *table) updateIndex(update indexUpdate, definitions []attributeDefinition) error {
+func (s *Server) updateIndex(t *table, update indexUpdate, definitions []attributeDefinition) error {
+	parts := 0
+	for _, given := range []bool{update.Create != nil, update.Update != nil, update.Delete != nil} {
+		if given {
+			parts++
+		}
+	}
 	switch {
+	case parts > 1:
+		return validation(wrongValues + "Only one of GlobalSecondaryIndexUpdate Create, Update or Delete can be specified in one update")
 	case update.Create != nil:
 		for _, d := range t.definitions() {
-			if _, known := definition(definitions, d.AttributeName); !known {
-				definitions = append(definitions, d)
+			if kind, given := definition(definitions, d.AttributeName); given && kind != d.AttributeType {
+				return validation(wrongValues+"Attributes cannot be redefined. Please check that your attribute has the same type as previously defined. "+
+					"Attribute: %s, existing type: %s, new type: %s", d.AttributeName, d.AttributeType, kind)
 			}
+		}
+		if _, taken := t.indexNamed(update.Create.IndexName); taken {
+			return validation("Attempting to create an index which already exists")
 		}
 		x, err := update.Create.index(true, t.schema, definitions)
 		if err != nil {
 			return err
 		}
-		if _, taken := t.indexNamed(x.name); taken {
-			return validation("Attempting to create an index which already exists")
-		}
+		x.ready = s.readyAt()
 		if err := x.bill(t.billing, update.Create.ProvisionedThroughput); err != nil {
 			return err
 		}
@@ -271,6 +293,12 @@ func (s *Server) describeIndexes(t *table) (local, global []indexDescription) {
 			continue
 		}
 		d.IndexStatus = "ACTIVE"
+		switch {
+		case s.creating(t.ready):
+			d.IndexStatus = "CREATING"
+		case s.creating(x.ready):
+			d.IndexStatus, d.Backfilling = "CREATING", true
+		}
 		d.ProvisionedThroughput = &indexThroughput{ReadCapacityUnits: x.units[0], WriteCapacityUnits: x.units[1]}
 		global = append(global, d)
 	}

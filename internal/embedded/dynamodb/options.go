@@ -17,6 +17,9 @@ type Options struct {
 	// FirstSequence is the sequence number before the first one that is given out: decimal digits. Default
 	// "100000000000000000000", so that they have 21 digits.
 	FirstSequence string
+	// Creation is how long a new table, or a new index of a table that is there, is CREATING by the Clock. Items of such a
+	// table and entries of such an index cannot be reached, and the table cannot be changed. Default 0: it is ACTIVE at once.
+	Creation time.Duration
 	// Region and Account stand in ARNs. Default us-east-1 and 000000000000.
 	Region, Account string
 }

@@ -223,6 +223,9 @@ func (c *call) selectRows(in *executeStatement, s *partiql.Statement) (executed,
 		if !ok {
 			return executed{}, validation("The table does not have the specified index: %s", s.Index)
 		}
+		if c.server.creating(x.ready) {
+			return executed{}, validation("Cannot read from backfilling global secondary index: %s", x.name)
+		}
 		reading.index = x
 	}
 	request := paged{ConsistentRead: in.ConsistentRead, ReturnConsumedCapacity: in.ReturnConsumedCapacity}

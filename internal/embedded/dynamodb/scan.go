@@ -149,6 +149,9 @@ func (r *paged) begin(c *call, p asking) (*reading, error) {
 		if x.global && r.ConsistentRead {
 			return nil, validation("Consistent reads are not supported on global secondary indexes")
 		}
+		if c.server.creating(x.ready) {
+			return nil, validation("Cannot read from backfilling global secondary index: %s", x.name)
+		}
 		reading.index = x
 	}
 	return reading, nil

@@ -20,7 +20,35 @@ type keyElement struct {
 }
 
 type throughput struct {
-	ReadCapacityUnits, WriteCapacityUnits int64
+	ReadCapacityUnits, WriteCapacityUnits *int64
+}
+
+// units are the read and the write units; 0 where one is not given.
+func (p *throughput) units() (units [2]int64) {
+	for i, given := range []*int64{p.ReadCapacityUnits, p.WriteCapacityUnits} {
+		if given != nil {
+			units[i] = *given
+		}
+	}
+	return units
+}
+
+// constrain checks both units. A nil throughput has none.
+func (p *throughput) constrain(v *violations, at string) {
+	if p == nil {
+		return
+	}
+	for _, one := range []struct {
+		name  string
+		units *int64
+	}{{"writeCapacityUnits", p.WriteCapacityUnits}, {"readCapacityUnits", p.ReadCapacityUnits}} {
+		switch {
+		case one.units == nil:
+			v.add("Value null at '%s.%s' failed to satisfy constraint: Member must not be null", at, one.name)
+		case *one.units < 1:
+			v.add("Value '%d' at '%s.%s' failed to satisfy constraint: Member must have value greater than or equal to 1", *one.units, at, one.name)
+		}
+	}
 }
 
 type streamSpecification struct {
@@ -36,20 +64,22 @@ type createTable struct {
 	ProvisionedThroughput                         *throughput
 	StreamSpecification                           *streamSpecification
 	Tags                                          []tag
+	DeletionProtectionEnabled                     bool
+	SSESpecification                              *struct{ Enabled bool } // of the service's own keys only, which nothing tells
 	LocalSecondaryIndexes, GlobalSecondaryIndexes []indexRequest
 }
 
 type tableDescription struct {
-	AttributeDefinitions  []attributeDefinition
+	AttributeDefinitions  []attributeDefinition `json:",omitzero"`
 	TableName             string
-	KeySchema             []keyElement
+	KeySchema             []keyElement `json:",omitzero"`
 	TableStatus           string
-	CreationDateTime      float64
+	CreationDateTime      float64 `json:",omitzero"`
 	ProvisionedThroughput struct {
 		NumberOfDecreasesToday                int64
 		ReadCapacityUnits, WriteCapacityUnits int64
 	}
-	BillingModeSummary        *struct{ BillingMode string } `json:",omitzero"`
+	BillingModeSummary        *billingSummary `json:",omitzero"`
 	TableSizeBytes            int
 	ItemCount                 int
 	TableArn                  string
@@ -60,6 +90,11 @@ type tableDescription struct {
 	LocalSecondaryIndexes     []indexDescription   `json:",omitzero"`
 	GlobalSecondaryIndexes    []indexDescription   `json:",omitzero"`
 	DeletionProtectionEnabled bool
+}
+
+type billingSummary struct {
+	BillingMode                       string
+	LastUpdateToPayPerRequestDateTime float64
 }
 
 type (
@@ -81,6 +116,7 @@ type (
 		StreamSpecification         *streamSpecification
 		AttributeDefinitions        []attributeDefinition
 		GlobalSecondaryIndexUpdates []indexUpdate
+		DeletionProtectionEnabled   *bool
 	}
 )
 
@@ -119,16 +155,24 @@ func (c *call) createTable(in *createTable) (tableAnswer, error) {
 		return tableAnswer{}, validation("The parameter 'TableName' is required but was not present in the request")
 	}
 	s := c.server
-	if _, err := s.table(in.TableName); err == nil {
+	if _, err := s.anyTable(in.TableName); err == nil {
 		return tableAnswer{}, &Error{Code: "ResourceInUseException", Message: "Table already exists: " + in.TableName}
 	} else if e := asError(err); e.Code == "ValidationException" {
 		return tableAnswer{}, err
+	}
+	if in.SSESpecification != nil && in.SSESpecification.Enabled {
+		return tableAnswer{}, validation("The request has a parameter that this server does not cover: SSESpecification")
+	}
+	for i, d := range in.AttributeDefinitions {
+		if _, twice := definition(in.AttributeDefinitions[:i], d.AttributeName); twice {
+			return tableAnswer{}, validation(wrongValues+"Duplicate AttributeName in AttributeDefinitions: %s", d.AttributeName)
+		}
 	}
 	key, err := in.keySchema()
 	if err != nil {
 		return tableAnswer{}, err
 	}
-	t := &table{name: tableName(in.TableName), created: s.now(), schema: key, billing: in.BillingMode, tags: map[string]string{}}
+	t := &table{name: tableName(in.TableName), created: s.now(), schema: key, ready: s.readyAt(), billing: in.BillingMode, tags: map[string]string{}, guarded: in.DeletionProtectionEnabled, onDemand: s.now()}
 	if t.indexes, err = in.indexes(key); err != nil {
 		return tableAnswer{}, err
 	}
@@ -157,10 +201,10 @@ func (t *table) bill(mode string, units *throughput) error {
 		return validation(wrongValues + "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")
 	case mode == "PAY_PER_REQUEST":
 		t.billing, t.units = mode, [2]int64{}
-	case units == nil || units.ReadCapacityUnits < 1 || units.WriteCapacityUnits < 1:
+	case units == nil || min(units.units()[0], units.units()[1]) < 1:
 		return validation(wrongValues + "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
 	default:
-		t.billing, t.units = "PROVISIONED", [2]int64{units.ReadCapacityUnits, units.WriteCapacityUnits}
+		t.billing, t.units = "PROVISIONED", units.units()
 	}
 	return nil
 }
@@ -168,13 +212,13 @@ func (t *table) bill(mode string, units *throughput) error {
 // describe needs the table's lock, or a table that nobody else knows yet.
 func (s *Server) describe(t *table) tableDescription {
 	d := tableDescription{
-		TableName: t.name, TableStatus: "ACTIVE", TableArn: s.tableARN(t.name), TableID: t.id,
+		TableName: t.name, TableStatus: s.status(t), DeletionProtectionEnabled: t.guarded, TableArn: s.tableARN(t.name), TableID: t.id,
 		CreationDateTime: float64(t.created.UnixMilli()) / 1000,
 		TableSizeBytes:   t.rows.bytes, ItemCount: t.rows.count,
 	}
 	d.ProvisionedThroughput.ReadCapacityUnits, d.ProvisionedThroughput.WriteCapacityUnits = t.units[0], t.units[1]
 	if t.billing == "PAY_PER_REQUEST" {
-		d.BillingModeSummary = &struct{ BillingMode string }{t.billing}
+		d.BillingModeSummary = &billingSummary{t.billing, float64(t.onDemand.UnixMilli()) / 1000}
 	}
 	d.AttributeDefinitions = t.definitions()
 	d.LocalSecondaryIndexes, d.GlobalSecondaryIndexes = s.describeIndexes(t)
@@ -197,7 +241,7 @@ func (s schema) elements() []keyElement {
 }
 
 func (c *call) describeTable(in *tableRequest) (describedTable, error) {
-	t, err := c.server.table(in.TableName)
+	t, err := c.server.anyTable(in.TableName)
 	if err != nil {
 		return describedTable{}, missingTable(err, in.TableName)
 	}
@@ -216,7 +260,7 @@ func missingTable(err error, name string) error {
 
 func (c *call) deleteTable(in *tableRequest) (tableAnswer, error) {
 	s := c.server
-	t, err := s.table(in.TableName)
+	t, err := s.anyTable(in.TableName)
 	if err != nil {
 		return tableAnswer{}, missingTable(err, in.TableName)
 	}
@@ -227,8 +271,15 @@ func (c *call) deleteTable(in *tableRequest) (tableAnswer, error) {
 	if t.deleted {
 		return tableAnswer{}, notFound("Requested resource not found: Table: %s not found", t.name)
 	}
+	if err := s.changeable(t); err != nil {
+		return tableAnswer{}, err
+	}
+	if t.guarded {
+		return tableAnswer{}, validation("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
+	}
 	d := s.describe(t)
 	d.TableStatus = "DELETING"
+	d.CreationDateTime, d.KeySchema, d.AttributeDefinitions, d.LocalSecondaryIndexes, d.GlobalSecondaryIndexes = 0, nil, nil, nil, nil
 	t.deleted = true
 	s.disableStream(t)
 	delete(s.tables, t.name)
@@ -259,7 +310,7 @@ func (c *call) listTables(in *listTables) (tableList, error) {
 
 func (c *call) updateTable(in *updateTable) (tableAnswer, error) {
 	s := c.server
-	t, err := s.table(in.TableName)
+	t, err := s.anyTable(in.TableName)
 	if err != nil {
 		return tableAnswer{}, missingTable(err, in.TableName)
 	}
@@ -270,12 +321,24 @@ func (c *call) updateTable(in *updateTable) (tableAnswer, error) {
 	if t.deleted {
 		return tableAnswer{}, notFound("Requested resource not found: Table: %s not found", t.name)
 	}
+	if in.BillingMode == "" && in.ProvisionedThroughput == nil && in.StreamSpecification == nil && in.DeletionProtectionEnabled == nil && len(in.GlobalSecondaryIndexUpdates) == 0 {
+		return tableAnswer{}, validation("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required")
+	}
+	if err := s.changeable(t); err != nil {
+		return tableAnswer{}, err
+	}
+	if in.DeletionProtectionEnabled != nil {
+		t.guarded = *in.DeletionProtectionEnabled
+	}
 	if in.BillingMode != "" || in.ProvisionedThroughput != nil {
 		mode := in.BillingMode
 		if mode == "" {
 			mode = t.billing
 		}
 		was := t.units
+		if mode == "PAY_PER_REQUEST" && t.billing != mode {
+			t.onDemand = s.now()
+		}
 		if err := t.bill(mode, in.ProvisionedThroughput); err != nil {
 			return tableAnswer{}, err
 		}
@@ -286,8 +349,17 @@ func (c *call) updateTable(in *updateTable) (tableAnswer, error) {
 				"Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.", was[0], t.units[0], was[1], t.units[1])
 		}
 	}
+	online := 0
 	for _, update := range in.GlobalSecondaryIndexUpdates {
-		if err := t.updateIndex(update, in.AttributeDefinitions); err != nil {
+		if update.Create != nil || update.Delete != nil {
+			online++
+		}
+	}
+	if online > 1 {
+		return tableAnswer{}, &Error{Code: "LimitExceededException", Message: "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"}
+	}
+	for _, update := range in.GlobalSecondaryIndexUpdates {
+		if err := s.updateIndex(t, update, in.AttributeDefinitions); err != nil {
 			return tableAnswer{}, err
 		}
 	}

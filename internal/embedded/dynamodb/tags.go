@@ -34,7 +34,7 @@ func (c *call) tagged(arn string) (*table, error) {
 	if !strings.HasPrefix(arn, "arn:") || !strings.Contains(arn, ":table/") {
 		return nil, validation("Invalid TableArn: Invalid ResourceArn provided as input %s", arn)
 	}
-	t, err := c.server.table(arn)
+	t, err := c.server.anyTable(arn)
 	if err != nil || c.server.tableARN(t.name) != arn {
 		return nil, notFound("Requested resource not found: ResourcArn: %s not found", arn)
 	}

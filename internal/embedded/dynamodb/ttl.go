@@ -25,7 +25,7 @@ type (
 func (r *updateTTL) target() (string, expression.Item) { return r.TableName, nil }
 
 func (c *call) updateTimeToLive(in *updateTTL) (updatedTTL, error) {
-	t, err := c.server.table(in.TableName)
+	t, err := c.server.anyTable(in.TableName)
 	if err != nil {
 		return updatedTTL{}, missingTable(err, in.TableName)
 	}
@@ -46,7 +46,7 @@ func (c *call) updateTimeToLive(in *updateTTL) (updatedTTL, error) {
 }
 
 func (c *call) describeTimeToLive(in *tableRequest) (describedTTL, error) {
-	t, err := c.server.table(in.TableName)
+	t, err := c.server.anyTable(in.TableName)
 	if err != nil {
 		return describedTTL{}, missingTable(err, in.TableName)
 	}
