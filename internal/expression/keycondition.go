@@ -1,5 +1,7 @@
 package expression
 
+import "slices"
+
 // Clause is one part of a key condition: a key attribute, an operator, and one value, or two for BETWEEN.
 type Clause struct {
 	Name     string
@@ -29,7 +31,16 @@ func (s *Scope) KeyCondition(text string) ([]Clause, error) {
 	if err != nil {
 		return nil, err
 	}
-	return clauses(where, c.root)
+	all, err := clauses(where, c.root)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range all {
+		if slices.ContainsFunc(all[:i], func(other Clause) bool { return other.Name == c.Name }) {
+			return nil, invalidf("KeyConditionExpressions must only contain one condition per key")
+		}
+	}
+	return all, nil
 }
 
 func clauses(where string, n node) ([]Clause, error) {
@@ -62,16 +73,33 @@ func clauses(where string, n node) ([]Clause, error) {
 		return nil, invalidf("Invalid operator used in %s: NOT", where)
 	case in:
 		return nil, invalidf("Invalid operator used in %s: IN", where)
+	case exists:
+		if n.want {
+			return nil, invalidf("Invalid operator used in %s: attribute_exists", where)
+		}
+		return nil, invalidf("Invalid operator used in %s: attribute_not_exists", where)
+	case attributeType:
+		return nil, invalidf("Invalid operator used in %s: attribute_type", where)
 	default:
-		return nil, invalidf("Invalid operator used in %s", where)
+		return nil, invalidf("Invalid operator used in %s: contains", where)
 	}
 }
 
 func clause(where, operator string, of, value operand) ([]Clause, error) {
 	path, isPath := of.(pathOperand)
 	v, isValue := value.(constant)
-	if !isPath || !isValue {
-		return nil, invalidf("Invalid %s: a key attribute must be compared with a value", where)
+	_, isSize := of.(sizeOperand)
+	_, alsoSize := value.(sizeOperand)
+	_, alsoPath := value.(pathOperand)
+	switch {
+	case isSize || alsoSize:
+		return nil, invalidf("%ss cannot contain nested operations", where)
+	case isPath && alsoPath:
+		return nil, invalidf("Invalid condition in %s: Multiple attribute names used in one condition", where)
+	case !isPath && alsoPath:
+		return nil, invalidf("Invalid condition in %s: %s operator must have the key attribute as its first operand", where, operator)
+	case !isPath || !isValue:
+		return nil, invalidf("Invalid condition in %s: No key attribute specified", where)
 	}
 	if len(path.Path) > 1 {
 		return nil, invalidf("%ss cannot have conditions on nested attributes", where)

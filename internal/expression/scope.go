@@ -25,9 +25,6 @@ func (s *Scope) Check() error {
 	if s.names != nil && len(s.names) == 0 {
 		return invalidf("ExpressionAttributeNames must not be empty")
 	}
-	if s.values != nil && len(s.values) == 0 {
-		return invalidf("ExpressionAttributeValues must not be empty")
-	}
 	for name := range s.names {
 		if len(name) < 2 || name[0] != '#' || wordSize(name[1:]) != len(name)-1 {
 			return invalidf("ExpressionAttributeNames contains invalid key: Syntax error; key: \"%s\"", name)
@@ -35,6 +32,9 @@ func (s *Scope) Check() error {
 		if err := checkName(s.names[name]); err != nil {
 			return invalidf("ExpressionAttributeNames contains invalid value: %s for key %s", err, name)
 		}
+	}
+	if s.values != nil && len(s.values) == 0 {
+		return invalidf("ExpressionAttributeValues must not be empty")
 	}
 	for name := range s.values {
 		if len(name) < 2 || name[0] != ':' || wordSize(name[1:]) != len(name)-1 {

@@ -220,6 +220,7 @@ func (r *createTable) constrain(v *violations) {
 	v.enum("billingMode", r.BillingMode, "PROVISIONED", "PAY_PER_REQUEST")
 	r.ProvisionedThroughput.constrain(v, "provisionedThroughput")
 	v.keyNames(r.AttributeDefinitions, "keySchema", r.KeySchema)
+	v.constrainTags(r.Tags)
 	for i, x := range r.LocalSecondaryIndexes {
 		x.constrain(v, fmt.Sprintf("localSecondaryIndexes.%d.member", i+1))
 	}

@@ -138,9 +138,6 @@ func (r *reading) conditions(clauses []expression.Clause) (asked, error) {
 	hash, sort := r.key()
 	byName := map[string]expression.Clause{}
 	for _, c := range clauses {
-		if _, twice := byName[c.Name]; twice {
-			return asked{}, validation("KeyConditionExpressions must only contain one condition per key")
-		}
 		byName[c.Name] = c
 	}
 	several := len(hash) > 1 || len(sort) > 1

@@ -108,8 +108,8 @@ func (r *paged) parse(c *call, keyCondition *string) (p asking, err error) {
 	if err != nil {
 		return p, err
 	}
-	if r.ProjectionExpression != nil {
-		if p.projection, err = scope.Projection("ProjectionExpression", *r.ProjectionExpression); err != nil {
+	if keyCondition != nil {
+		if p.key, err = scope.KeyCondition(*keyCondition); err != nil {
 			return p, err
 		}
 	}
@@ -118,8 +118,8 @@ func (r *paged) parse(c *call, keyCondition *string) (p asking, err error) {
 			return p, err
 		}
 	}
-	if keyCondition != nil {
-		if p.key, err = scope.KeyCondition(*keyCondition); err != nil {
+	if r.ProjectionExpression != nil {
+		if p.projection, err = scope.Projection("ProjectionExpression", *r.ProjectionExpression); err != nil {
 			return p, err
 		}
 	}

@@ -56,7 +56,7 @@ func (s *Server) setStream(t *table, spec *streamSpecification) error {
 			return validation(wrongValues + "StreamViewType cannot be specified while StreamEnabled is false")
 		}
 		if t.stream == nil && t.id != "" && s.tables[t.name] == t {
-			return validation("Table is already disabled for streams: TableName: %s", t.name)
+			return validation("Table already has its stream disabled: TableName: %s", t.name)
 		}
 		s.disableStream(t)
 		return nil

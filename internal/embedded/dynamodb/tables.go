@@ -168,6 +168,9 @@ func (c *call) createTable(in *createTable) (tableAnswer, error) {
 			return tableAnswer{}, validation(wrongValues+"Duplicate AttributeName in AttributeDefinitions: %s", d.AttributeName)
 		}
 	}
+	if len(in.Tags) > maxTags {
+		return tableAnswer{}, validation("The number of tags exceeds the limit of %d", maxTags)
+	}
 	key, err := in.keySchema()
 	if err != nil {
 		return tableAnswer{}, err
@@ -189,7 +192,7 @@ func (c *call) createTable(in *createTable) (tableAnswer, error) {
 		return tableAnswer{}, err
 	}
 	for _, one := range in.Tags {
-		t.tags[one.Key] = one.Value
+		t.tags[one.Key] = *one.Value
 	}
 	s.tables[t.name] = t
 	return tableAnswer{s.describe(t)}, nil

@@ -1,16 +1,22 @@
 package dynamodb
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // maxTags is how many tags a table may have.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Tagging.html
 const maxTags = 50
 
-type tag struct{ Key, Value string }
+type tag struct {
+	Key   string
+	Value *string
+}
 
 type (
 	tagResource struct {
@@ -29,9 +35,43 @@ type (
 	noAnswer struct{}
 )
 
+// Limits of a tag, in characters.
+const (
+	maxTagKey   = 128
+	maxTagValue = 256
+)
+
+// constrainTags checks tags: letters, numbers, space and a few other characters.
+func (v *violations) constrainTags(tags []tag) {
+	text := func(at, s string, least, most int) {
+		n := utf8.RuneCountInString(s)
+		switch {
+		case n < least:
+			v.add("Value '%s' at '%s' failed to satisfy constraint: Member must have length greater than or equal to %d", s, at, least)
+		case n > most:
+			v.add("Value '%s' at '%s' failed to satisfy constraint: Member must have length less than or equal to %d", s, at, most)
+		case strings.ContainsFunc(s, func(r rune) bool {
+			return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsSpace(r) && !unicode.IsMark(r) && !strings.ContainsRune("+-=._:/@", r)
+		}):
+			v.add("Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: ^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$", s, at)
+		}
+	}
+	for i, one := range tags {
+		at := fmt.Sprintf("tags.%d.member.", i+1)
+		text(at+"key", one.Key, 1, maxTagKey)
+		if one.Value == nil {
+			v.add("Value null at '%svalue' failed to satisfy constraint: Member must not be null", at)
+			continue
+		}
+		text(at+"value", *one.Value, 0, maxTagValue)
+	}
+}
+
+func (r *tagResource) constrain(v *violations) { v.constrainTags(r.Tags) }
+
 // tagged finds the table of an ARN.
 func (c *call) tagged(arn string) (*table, error) {
-	if !strings.HasPrefix(arn, "arn:") || !strings.Contains(arn, ":table/") {
+	if !strings.HasPrefix(arn, "arn:") || !strings.Contains(arn, ":table/") || strings.Contains(arn, "/index/") {
 		return nil, validation("Invalid TableArn: Invalid ResourceArn provided as input %s", arn)
 	}
 	t, err := c.server.anyTable(arn)
@@ -56,7 +96,7 @@ func (c *call) tagResource(in *tagResource) (noAnswer, error) {
 		tags = map[string]string{}
 	}
 	for _, one := range in.Tags {
-		tags[one.Key] = one.Value
+		tags[one.Key] = *one.Value
 	}
 	if len(tags) > maxTags {
 		return noAnswer{}, validation("The number of tags exceeds the limit of %d", maxTags)
@@ -94,7 +134,7 @@ func (c *call) listTagsOfResource(in *listTags) (tagList, error) {
 	defer t.mu.RUnlock()
 	out := tagList{Tags: []tag{}}
 	for _, key := range slices.Sorted(maps.Keys(t.tags)) {
-		out.Tags = append(out.Tags, tag{key, t.tags[key]})
+		out.Tags = append(out.Tags, tag{key, new(t.tags[key])})
 	}
 	return out, nil
 }

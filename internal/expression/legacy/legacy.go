@@ -309,6 +309,9 @@ func (t *translation) update(given jsontext.Value) (string, error) {
 			clauses["REMOVE"] = append(clauses["REMOVE"], name)
 		case u.Value == nil:
 			return "", invalidf("One or more parameter values were invalid: Only DELETE action is allowed when no attribute value is specified")
+		case u.Action == "ADD" && kindOf([]jsontext.Value{u.Value}) == string(expression.List):
+			empty := t.value(jsontext.Value(`{"L":[]}`))
+			clauses["SET"] = append(clauses["SET"], name+" = list_append(if_not_exists("+name+", "+empty+"), "+t.value(u.Value)+")")
 		case u.Action == "DELETE" || u.Action == "ADD":
 			clauses[u.Action] = append(clauses[u.Action], name+" "+t.value(u.Value))
 		default:
@@ -397,10 +400,6 @@ var operators = map[string]struct {
 
 // arguments refuses values of a type that the operator does not take.
 func arguments(parameter string, c condition) error {
-	indexable := []string{"EQ", "LE", "LT", "GE", "GT", "BEGINS_WITH", "BETWEEN"}
-	if parameter == "KeyConditions" && c.ComparisonOperator != "NE" && !slices.Contains(indexable, c.ComparisonOperator) {
-		return invalidf("Attempted conditional constraint is not an indexable operation")
-	}
 	first := kindOf(c.AttributeValueList)
 	var takes string
 	switch c.ComparisonOperator {
@@ -411,7 +410,7 @@ func arguments(parameter string, c condition) error {
 	case "BEGINS_WITH":
 		takes = " S B "
 	default:
-		return nil
+		takes = " S N B BOOL NULL M L SS NS BS "
 	}
 	for i := range c.AttributeValueList {
 		kind := kindOf(c.AttributeValueList[i:])
@@ -423,6 +422,10 @@ func arguments(parameter string, c condition) error {
 		case kind != first:
 			return invalidf("One or more parameter values were invalid: AttributeValues inside AttributeValueList must be of same type")
 		}
+	}
+	indexable := []string{"EQ", "LE", "LT", "GE", "GT", "BEGINS_WITH", "BETWEEN"}
+	if parameter == "KeyConditions" && !slices.Contains(indexable, c.ComparisonOperator) {
+		return invalidf("Attempted conditional constraint is not an indexable operation")
 	}
 	return nil
 }
