@@ -212,15 +212,12 @@ func (p *parser) function() (node, error) {
 
 // arguments parses what stands in the parentheses of a function, and the closing one.
 func (p *parser) arguments() (args []operand, err error) {
-	for !p.peek().is(")") {
+	for more := !p.peek().is(")"); more; more = p.take(",") {
 		o, err := p.operand()
 		if err != nil {
 			return nil, err
 		}
 		args = append(args, o)
-		if !p.take(",") {
-			break
-		}
 	}
 	return args, p.expect(")")
 }

@@ -11,20 +11,25 @@
 // # Covered
 //
 //   - Tables: CreateTable, DeleteTable, DescribeTable, ListTables, UpdateTable (billing, stream on and off, global
-//     indexes), UpdateTimeToLive, DescribeTimeToLive, TagResource, UntagResource, ListTagsOfResource, DescribeEndpoints.
-//     A change is there at once: a table is ACTIVE when CreateTable answers.
+//     indexes, deletion protection), UpdateTimeToLive, DescribeTimeToLive, TagResource, UntagResource,
+//     ListTagsOfResource, DescribeEndpoints. A change is there at once, and a table is ACTIVE when CreateTable answers,
+//     unless Options.Creation says how long it is being made.
 //   - Secondary indexes, global and local: projections, items that are not in an index, keys of up to four attributes
 //     each for partition and order; Query and Scan on them; item collection metrics. An index never lags.
 //   - Items: PutItem, GetItem, UpdateItem, DeleteItem, Query, Scan with segments, BatchGetItem, BatchWriteItem,
 //     TransactWriteItems (with client request tokens), TransactGetItems; conditions, filters, projections and
-//     updates by package expression; ReturnValues, ReturnValuesOnConditionCheckFailure, ReturnConsumedCapacity. The
-//     parameters from before expressions (Expected, AttributeUpdates …) become expressions, by package legacy.
+//     updates by package expression; ReturnValues, ReturnValuesOnConditionCheckFailure, ReturnConsumedCapacity, also of
+//     each index. The parameters from before expressions (Expected, AttributeUpdates …) become expressions, by package
+//     legacy.
 //   - PartiQL, as far as package partiql reads it: ExecuteStatement, BatchExecuteStatement, ExecuteTransaction.
 //   - Streams: ListStreams, DescribeStream, GetShardIterator, GetRecords; all four views; shards that close and
 //     split; 24 hours of retention; iterators that live 15 minutes.
-//   - The limits: 400 KB an item, 1 MB a page, 38 digits, 32 levels, 25 and 100 parts of a batch, sizes of keys; and the
-//     constraints of the service's model, which come before everything else (constraints.go).
-//   - Every answer carries X-Amz-Crc32. A request needs an Authorization header; what is in it is not checked.
+//   - The limits: 400 KB an item, 1 MB a page, 4 MB a transaction, 38 digits, 32 levels, 300 operators of an expression, 25
+//     and 100 parts of a batch, sizes of keys and of names. The order of what is checked is the service's: the JSON, the
+//     constraints of the service's model (constraints.go), the expressions, the table, its keys.
+//   - Requests and answers are compressed, by gzip or deflate, if the caller says so; answers from 4 KB on.
+//   - Every answer carries X-Amz-Crc32, of the bytes as they go over the wire. A request needs an Authorization header;
+//     what is in it is not checked.
 //
 // # Not covered
 //
@@ -40,6 +45,9 @@
 //	index.go    the entries of an index, rows of their own in the order of its key
 //	write.go    every write: plan (condition, new row) and store, both under the table's lock
 //	stream.go   store appends to the stream under that same lock, so the records of a key have its order
+//	capacity.go what a call used, of the table and of each index
+//	paths.go    what expressions must not say of key attributes
+//	compress.go the bodies as they go over the wire
 //
 // A shard of a stream is a range of hashes too. When it splits, its children divide that range, so that all records
 // of one key stand in one line of descent, and no child begins before its parent has ended.

@@ -254,7 +254,7 @@ func (c *call) selectRows(in *executeStatement, s *partiql.Statement) (executed,
 	return answer, nil
 }
 
-// columns is what a SELECT shows of a row: each path under its last name.
+// columns is what a SELECT shows of a row: each path under its last name and the indexes behind it.
 func columns(r *row, s *partiql.Statement, paths expression.Projection) jsontext.Value {
 	item, shown := expression.MustParseItem(r.raw), expression.Item{}
 	for i, path := range paths {

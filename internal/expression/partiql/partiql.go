@@ -38,7 +38,7 @@ type Statement struct {
 	Index      string          // Select
 	Item       expression.Item // Insert
 	Projection string          // Select: a ProjectionExpression; empty for *
-	Columns    []string        // Select: what the answer calls each path of Projection: the last name in it
+	Columns    []string        // Select: what the answer calls each path of Projection: the last name in it, with the indexes behind it
 	Where      []Conjunct      // all but Insert: what must all be true
 	Update     string          // Update: an UpdateExpression
 	Returning  string          // Update and Delete: as ReturnValues, such as ALL_OLD; empty if nothing is asked for
@@ -131,7 +131,7 @@ type parser struct {
 	rest       string
 	parameters []expression.Value
 	used       int
-	last       string // the last name of the last path
+	last       string // the last name of the last path, with the indexes behind it
 	err        error
 }
 
@@ -432,6 +432,7 @@ func (p *parser) path() string {
 				digits++
 			}
 			text.WriteString("[" + p.rest[:digits] + "]")
+			p.last += "[" + p.rest[:digits] + "]"
 			p.rest = p.rest[digits:]
 			p.symbol("]")
 			if digits == 0 {

@@ -16,7 +16,7 @@ func TestParse(t *testing.T) {
 	for statement, want := range map[string]Statement{
 		`SELECT * FROM "orders"`: {Kind: Select, Table: "orders"},
 		`select a, b.c[2] from orders."by-day" where pk = ? and "it""s" >= 5`: {
-			Kind: Select, Table: "orders", Index: "by-day", Projection: "#n0, #n1.#n2[2]", Columns: []string{"a", "c"},
+			Kind: Select, Table: "orders", Index: "by-day", Projection: "#n0, #n1.#n2[2]", Columns: []string{"a", "c[2]"},
 			Where: []Conjunct{{"#n3 = :v0", "pk", new(text("p"))}, {Text: "#n4 >= :v1"}},
 			Names: map[string]string{"#n0": "a", "#n1": "b", "#n2": "c", "#n3": "pk", "#n4": `it"s`}, Values: map[string]expression.Value{":v0": text("p"), ":v1": num("5")},
 		},

@@ -42,6 +42,9 @@ type answer struct{ code, message, body string }
 
 func (s *side) ask(operation, kind, members string) (answer, error) {
 	body := fmt.Sprintf(`{"TableName":%q%s}`, s.tables[kind], members)
+	if operation == "ExecuteStatement" {
+		body = "{" + strings.ReplaceAll(members, tableOfSide, s.tables[kind]) + "}"
+	}
 	request, err := http.NewRequest(http.MethodPost, s.endpoint, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
@@ -138,7 +141,13 @@ func drawQuestion(g *generator, partition string, items []string) question {
 	query := func(kind, condition, more string) question {
 		return question{operation: "Query", kind: kind, members: g.placeholders(`,"ConsistentRead":true,"KeyConditionExpression":` + quote(condition) + more)}
 	}
-	switch n := g.IntN(20); {
+	switch n := g.IntN(26); {
+	case n >= 24:
+		return g.statementQuestion(partition)
+	case n >= 22:
+		return g.olderQuestion(partition, items)
+	case n >= 20:
+		return g.indexQuestion(partition)
 	case n < 6:
 		return query("N", partitioned(), `,"FilterExpression":`+quote(spoil(g.condition(2))))
 	case n < 8:
@@ -184,6 +193,8 @@ func newPair(t *testing.T) pair {
 		p.embedded.tables[kind] = newTarget(server.Transport(), "http://dynamodb.test", false).table(t, types.ScalarAttributeType(kind), "")
 		p.local.tables[kind] = newTarget(transport, endpoint, true).table(t, types.ScalarAttributeType(kind), "")
 	}
+	p.embedded.tables[indexedKind] = newTarget(server.Transport(), "http://dynamodb.test", false).indexed(t)
+	p.local.tables[indexedKind] = newTarget(transport, endpoint, true).indexed(t)
 	return p
 }
 
@@ -261,6 +272,13 @@ func (p pair) chunk(seed uint64, chunk int, tell func(q question, embedded, loca
 	partition := fmt.Sprintf("chunk %d", chunk)
 	var items []string
 	for n := range chunkItems {
+		indexed := g.indexedItem(partition, n)
+		for _, s := range []*side{p.embedded, p.local} {
+			a, err := s.ask("PutItem", indexedKind, `,"Item":`+indexed)
+			if err != nil || a.code != "" {
+				return fmt.Errorf("put %s: %v %w", indexed, a, err)
+			}
+		}
 		item := strings.Join(g.members(topNames, 3), ",")
 		items = append(items, item)
 		for _, kind := range []string{"S", "N", "B"} {
