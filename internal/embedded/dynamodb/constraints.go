@@ -180,6 +180,9 @@ func (v *violations) attributeName(member, name string) {
 func (v *violations) keyNames(definitions []attributeDefinition, member string, key []keyElement) {
 	for i, d := range definitions {
 		v.attributeName(fmt.Sprintf("attributeDefinitions.%d.member.attributeName", i+1), d.AttributeName)
+		if d.AttributeType == "" {
+			v.add("Value null at 'attributeDefinitions.%d.member.attributeType' failed to satisfy constraint: Member must not be null", i+1)
+		}
 	}
 	for i, e := range key {
 		v.attributeName(fmt.Sprintf("%s.%d.member.attributeName", member, i+1), e.AttributeName)

@@ -76,6 +76,9 @@ func asError(err error) *Error {
 	if e, ok := errors.AsType[*expression.Error](err); ok {
 		return validation("%s", e.Message)
 	}
+	if _, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return &Error{Code: "SerializationException"} // the service says no more of what is no JSON
+	}
 	return &Error{Code: "SerializationException", Message: err.Error()}
 }
 

@@ -169,6 +169,9 @@ func (c *call) ask(in any) error {
 }
 
 func encode(out any) ([]byte, error) {
+	if _, ok := out.(noAnswer); ok {
+		return nil, nil // an empty body, without braces
+	}
 	answer, err := json.Marshal(out, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return nil, fmt.Errorf("encode answer: %w", err)

@@ -71,7 +71,10 @@ func (r *tagResource) constrain(v *violations) { v.constrainTags(r.Tags) }
 
 // tagged finds the table of an ARN.
 func (c *call) tagged(arn string) (*table, error) {
-	if !strings.HasPrefix(arn, "arn:") || !strings.Contains(arn, ":table/") || strings.Contains(arn, "/index/") {
+	if !strings.HasPrefix(arn, "arn:") {
+		return nil, validation("Invalid TableArn: Invalid ResourceArn provided as input %s: ARNs must start with 'arn:'", arn)
+	}
+	if !strings.Contains(arn, ":table/") || strings.Contains(arn, "/index/") {
 		return nil, validation("Invalid TableArn: Invalid ResourceArn provided as input %s", arn)
 	}
 	t, err := c.server.anyTable(arn)
