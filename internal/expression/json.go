@@ -65,10 +65,10 @@ func (v Value) MarshalJSONTo(e *jsontext.Encoder) error { return e.WriteValue(v.
 // errWire is JSON that is no attribute value at all.
 var errWire = errors.New("no attribute value")
 
-// badText is JSON whose text is none of its type. It is no *Error: a server does not get as far as judging the value.
-type badText string
+// textError is JSON whose text is none of its type. It is no *Error: a server does not get as far as judging the value.
+type textError string
 
-func (e badText) Error() string { return string(e) }
+func (e textError) Error() string { return string(e) }
 
 func newDecoder(raw []byte) *jsontext.Decoder {
 	return jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowInvalidUTF8(true))
@@ -179,7 +179,7 @@ func scalar(kind Kind, text string, depth int) (string, error) {
 	case Binary, BinarySet:
 		b, err := base64.StdEncoding.Strict().DecodeString(text)
 		if err != nil {
-			return "", badText("Invalid base64: " + err.Error())
+			return "", textError("Invalid base64: " + err.Error())
 		}
 		return string(b), nil
 	default:

@@ -124,8 +124,8 @@ func TestWhatIsNoRequestIsASerializationException(t *testing.T) {
 		`{"TableName":"plain","Item":{"pk":{"S":"a"},"b":{"B":"YWJ"}}}`,
 		`{"TableName":"plain","Item":{"pk":"a"}}`,
 	} {
-		_, text := call(t, s, "PutItem", []byte(body), nil)
-		require.Contains(t, string(text), "com.amazon.coral.service#SerializationException", body)
+		answer := call(t, s, "PutItem", []byte(body), nil)
+		require.Contains(t, string(answer.body), "com.amazon.coral.service#SerializationException", body)
 	}
 }
 
@@ -135,7 +135,7 @@ func TestLargeTransactions(t *testing.T) {
 	c, _ := clients(dynamodb.New(dynamodb.Options{}))
 	createTable(t, c, "orders", "")
 	var puts, deletes []types.TransactWriteItem
-	for _, sk := range strings.Split("1,2,3,4,5,6,7,8,9,10,11,12", ",") {
+	for sk := range strings.SplitSeq("1,2,3,4,5,6,7,8,9,10,11,12", ",") {
 		key := attrs{"pk": str("a"), "sk": num(sk)}
 		item := attrs{"pk": key["pk"], "sk": key["sk"], "x": str(strings.Repeat("x", 380_000))}
 		puts = append(puts, types.TransactWriteItem{Put: &types.Put{TableName: new("orders"), Item: item}})

@@ -90,14 +90,18 @@ func TestTransactionRefusals(t *testing.T) {
 			items []types.TransactWriteItem
 			want  difference[string]
 		}{
-			"a key of a wrong type": {[]types.TransactWriteItem{put(attrs{"pk": str("a")}), put(attrs{"pk": num("1")})},
-				same("TransactionCanceledException: Transaction cancelled, please refer cancellation reasons for specific reasons [None, ValidationError]")},
+			"a key of a wrong type": {
+				[]types.TransactWriteItem{put(attrs{"pk": str("a")}), put(attrs{"pk": num("1")})},
+				same("TransactionCanceledException: Transaction cancelled, please refer cancellation reasons for specific reasons [None, ValidationError]"),
+			},
 			"an empty part": {[]types.TransactWriteItem{{}}, difference[string]{
 				validationError + "TransactItems can only contain one of Check, Put, Update or Delete",
 				validationError + "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request", withEmbedded, "the text is that of real answers",
 			}},
-			"one item twice": {[]types.TransactWriteItem{put(attrs{"pk": str("a")}), put(attrs{"pk": str("a")})},
-				same(validationError + "Transaction request cannot include multiple operations on one item")},
+			"one item twice": {
+				[]types.TransactWriteItem{put(attrs{"pk": str("a")}), put(attrs{"pk": str("a")})},
+				same(validationError + "Transaction request cannot include multiple operations on one item"),
+			},
 		} {
 			_, err := db.TransactWriteItems(t.Context(), &sdk.TransactWriteItemsInput{TransactItems: c.items})
 			require.Equal(t, c.want.of(t, db), failure(err), name)
