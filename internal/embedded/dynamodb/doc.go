@@ -45,6 +45,7 @@
 //	index.go    the entries of an index, rows of their own in the order of its key
 //	write.go    every write: plan (condition, new row) and store, both under the table's lock
 //	stream.go   store appends to the stream under that same lock, so the records of a key have its order
+//	partiql.go  statements by themselves; statements.go: several of them, as a batch or a transaction
 //	capacity.go what a call used, of the table and of each index
 //	paths.go    what expressions must not say of key attributes
 //	compress.go the bodies as they go over the wire

@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -141,6 +142,7 @@ func (r *reading) conditions(clauses []expression.Clause) (asked, error) {
 		byName[c.Name] = c
 	}
 	several := len(hash) > 1 || len(sort) > 1
+	conditions := maps.Clone(byName)
 	switch {
 	case len(byName) > 2 && !several:
 		return asked{}, validation("Conditions can be of length 1 or 2 only")
@@ -152,7 +154,7 @@ func (r *reading) conditions(clauses []expression.Clause) (asked, error) {
 		c, ok := byName[a.name]
 		switch {
 		case several && (!ok || c.Operator != "="):
-			return asked{}, validation("Query key condition not supported: each HASH attribute of the key needs an equality condition")
+			return asked{}, errUnequal("HASH", unequal(hash, conditions), "")
 		case !ok:
 			return asked{}, validation("Query condition missed key schema element: %s", a.name)
 		}
@@ -174,7 +176,7 @@ func (r *reading) conditions(clauses []expression.Clause) (asked, error) {
 			break
 		}
 		if len(of.sort) > 0 && of.sort[len(of.sort)-1].Operator != "=" {
-			return asked{}, errOrder()
+			return asked{}, errHole(sort, conditions)
 		}
 		if err := sameType(a, c); err != nil {
 			return asked{}, err
@@ -188,7 +190,7 @@ func (r *reading) conditions(clauses []expression.Clause) (asked, error) {
 	switch {
 	case len(byName) == 0:
 	case several:
-		return asked{}, errOrder()
+		return asked{}, errHole(sort, conditions)
 	default:
 		return asked{}, validation("Query condition missed key schema element: %s", sort[0].name)
 	}
@@ -203,8 +205,33 @@ func (r *reading) conditions(clauses []expression.Clause) (asked, error) {
 
 func errUnsupported() error { return validation("Query key condition not supported") }
 
-func errOrder() error {
-	return validation("Query key condition not supported: the RANGE attributes of the key have conditions in their order without a hole, all but the last of them an equality condition")
+// unequal are the names of the attributes without an equality condition.
+func unequal(attributes []keyAttribute, conditions map[string]expression.Clause) (names []string) {
+	for _, a := range attributes {
+		if c, ok := conditions[a.name]; !ok || c.Operator != "=" {
+			names = append(names, a.name)
+		}
+	}
+	return names
+}
+
+func errUnequal(role string, names []string, because string) error {
+	return validation("%s key attributes %s must have equality conditions specified in the query%s", role, strings.Join(names, ", "), because)
+}
+
+// errHole is the error of conditions on the order's attributes that leave one out, or have another one than equality before
+// the last.
+func errHole(sort []keyAttribute, conditions map[string]expression.Clause) error {
+	for i, a := range slices.Backward(sort) {
+		if _, ok := conditions[a.name]; !ok {
+			continue
+		}
+		if names := unequal(sort[:i], conditions); names != nil {
+			return errUnequal("RANGE", names, " because a condition is present on key attribute "+a.name)
+		}
+		break
+	}
+	return errUnsupported()
 }
 
 func sameType(a keyAttribute, c expression.Clause) error {
