@@ -88,7 +88,7 @@ func TestCompressedRequests(t *testing.T) {
 
 func TestCompressedAnswers(t *testing.T) {
 	t.Parallel()
-	s := dynamodb.New(dynamodb.Options{})
+	s := dynamodb.New(dynamodb.Options{Compress: true})
 	call(t, s, "CreateTable", []byte(createPlain), nil)
 	call(t, s, "PutItem", []byte(`{"TableName":"plain","Item":{"pk":{"S":"a"},"x":{"S":"`+strings.Repeat("x", 5000)+`"}}}`), nil)
 	get := []byte(`{"TableName":"plain","Key":{"pk":{"S":"a"}}}`)

@@ -27,7 +27,7 @@
 //   - The limits: 400 KB an item, 1 MB a page, 4 MB a transaction, 38 digits, 32 levels, 300 operators of an expression, 25
 //     and 100 parts of a batch, sizes of keys and of names. The order of what is checked is the service's: the JSON, the
 //     constraints of the service's model (constraints.go), the expressions, the table, its keys.
-//   - Requests and answers are compressed, by gzip or deflate, if the caller says so; answers from 4 KB on.
+//   - Requests may be compressed, by gzip or deflate; so are answers from 4 KB on, if Options.Compress and the caller say so.
 //   - Every answer carries X-Amz-Crc32, of the bytes as they go over the wire. A request needs an Authorization header;
 //     what is in it is not checked.
 //

@@ -20,6 +20,9 @@ type Options struct {
 	// Creation is how long a new table, or a new index of a table that is there, is CREATING by the Clock. Items of such a
 	// table and entries of such an index cannot be reached, and the table cannot be changed. Default 0: it is ACTIVE at once.
 	Creation time.Duration
+	// Compress lets answers be compressed where the caller accepts it. A caller that verifies X-Amz-Crc32 must unpack them by
+	// itself: what an http.Transport has unpacked has another checksum. Default false.
+	Compress bool
 	// Region and Account stand in ARNs. Default us-east-1 and 000000000000.
 	Region, Account string
 }

@@ -218,7 +218,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e := asError(err)
 		status, answer = max(e.Status, http.StatusBadRequest), e.body(strings.HasPrefix(version, "DynamoDBStreams_"))
 	}
-	answer, encoding := compressed(answer, r.Header.Get("Accept-Encoding"))
+	encoding := ""
+	if s.options.Compress {
+		answer, encoding = compressed(answer, r.Header.Get("Accept-Encoding"))
+	}
 	h := w.Header()
 	if encoding != "" {
 		h.Set("Content-Encoding", encoding)
