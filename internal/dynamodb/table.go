@@ -99,6 +99,7 @@ func (o Options) load(ctx context.Context) (aws.Config, error) {
 	connections := cmp.Or(o.MaxConnections, 64)
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*connections, connections
+		t.DisableCompression = true // what is not asked for compressed comes as it was made, and so does its checksum
 	})
 	loaders := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(client),
