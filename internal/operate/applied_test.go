@@ -16,7 +16,7 @@ import (
 
 // stranger is somebody else's tool, on the same brokers.
 func (w *world) stranger() *kafkago.Client {
-	transport := &kafkago.Transport{}
+	transport := &kafkago.Transport{Dial: w.dial}
 	w.t.Cleanup(transport.CloseIdleConnections)
 	return &kafkago.Client{Addr: kafkago.TCP(w.brokers), Transport: transport}
 }
@@ -49,7 +49,7 @@ func (w *world) move(c *migration.Config, topic string, offset func(partition in
 func (w *world) applies(c *migration.Config, p *assembly.Parts) {
 	w.t.Helper()
 	stop, _ := w.start(func(ctx context.Context) error {
-		return assembly.Streamer(ctx, c, assembly.WorkerOptions{Apply: true, Logger: w.logger()})
+		return assembly.Streamer(ctx, c, assembly.WorkerOptions{Apply: true, Logger: w.logger(), Network: w.network})
 	})
 	w.until("the group's offsets are at the ends", func() bool {
 		ends, err := p.Kafka.EndOffsets(w.t.Context(), p.Topics.Snapshot)
@@ -82,32 +82,32 @@ func TestForgottenOffsetsBringNoRowBack(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t).shortly()
-			for n := range 20 {
-				w.write(pk("row", n), "v")
-			}
-			c := w.config("live: {from: none}\n")
-			_, err := Create(t.Context(), c, CreateOptions{Logger: w.logger()})
-			require.NoError(t, err)
-			require.NoError(t, assembly.Snapshot(t.Context(), c, assembly.WorkerOptions{Logger: w.logger()}))
-			p, err := assembly.Open(t.Context(), c, w.logger())
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, p.Close()) })
-			w.applies(c, p)
-			require.Len(t, w.rows(w.new), 20)
-			for n := range 10 {
-				w.mark(pk("row", n))
-			}
-			summary, err := Sweep(t.Context(), c, SweepOptions{FallbackReadsOff: true, Say: func(string) {}, Logger: w.logger()})
-			require.NoError(t, err)
-			require.EqualValues(t, 10, summary.Removed)
-			before := w.status(c).Counts
+			inBubble(t, func(t *testing.T, w *world) {
+				for n := range 20 {
+					w.write(pk("row", n), "v")
+				}
+				c := w.config("live: {from: none}\n")
+				_, err := Create(t.Context(), c, CreateOptions{Logger: w.logger(), Network: w.network})
+				require.NoError(t, err)
+				require.NoError(t, assembly.Snapshot(t.Context(), c, assembly.WorkerOptions{Logger: w.logger(), Network: w.network}))
+				p, err := assembly.OpenOn(t.Context(), w.network, c, w.logger())
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, p.Close()) })
+				w.applies(c, p)
+				require.Len(t, w.rows(w.new), 20)
+				for n := range 10 {
+					w.mark(pk("row", n))
+				}
+				summary, err := Sweep(t.Context(), c, SweepOptions{FallbackReadsOff: true, Say: func(string) {}, Logger: w.logger(), Network: w.network})
+				require.NoError(t, err)
+				require.EqualValues(t, 10, summary.Removed)
+				before := w.status(c).Counts
 
-			tamper(w, c, p)
-			w.applies(c, p)
-			require.Len(t, w.items(w.new), 10, "no deleted row came back")
-			require.Equal(t, before, w.status(c).Counts, "nothing was applied again")
+				tamper(w, c, p)
+				w.applies(c, p)
+				require.Len(t, w.items(w.new), 10, "no deleted row came back")
+				require.Equal(t, before, w.status(c).Counts, "nothing was applied again")
+			})
 		})
 	}
 }
@@ -123,68 +123,68 @@ func (w *world) mark(pk string) {
 
 // Somebody sets the group's offsets to the ends, as `--reset-offsets --to-latest` does. Nothing is skipped.
 func TestOffsetsSetForwardSkipNothing(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for n := range 20 {
-		w.write(pk("row", n), "v")
-	}
-	c := w.config("live: {from: none}\n")
-	_, err := Create(t.Context(), c, CreateOptions{Logger: w.logger()})
-	require.NoError(t, err)
-	require.NoError(t, assembly.Snapshot(t.Context(), c, assembly.WorkerOptions{Logger: w.logger()}))
-	p, err := assembly.Open(t.Context(), c, w.logger())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, p.Close()) })
-	ends, err := p.Kafka.EndOffsets(t.Context(), p.Topics.Snapshot)
-	require.NoError(t, err)
+	inBubble(t, func(t *testing.T, w *world) {
+		for n := range 20 {
+			w.write(pk("row", n), "v")
+		}
+		c := w.config("live: {from: none}\n")
+		_, err := Create(t.Context(), c, CreateOptions{Logger: w.logger(), Network: w.network})
+		require.NoError(t, err)
+		require.NoError(t, assembly.Snapshot(t.Context(), c, assembly.WorkerOptions{Logger: w.logger(), Network: w.network}))
+		p, err := assembly.OpenOn(t.Context(), w.network, c, w.logger())
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, p.Close()) })
+		ends, err := p.Kafka.EndOffsets(t.Context(), p.Topics.Snapshot)
+		require.NoError(t, err)
 
-	w.move(c, p.Topics.Snapshot, func(n int) int64 { return ends[n] })
-	require.EqualValues(t, 20, w.status(c).SnapshotLag, "the status is not taken in")
-	stop, _ := w.start(func(ctx context.Context) error {
-		return assembly.Streamer(ctx, c, assembly.WorkerOptions{Apply: true, Logger: w.logger()})
+		w.move(c, p.Topics.Snapshot, func(n int) int64 { return ends[n] })
+		require.EqualValues(t, 20, w.status(c).SnapshotLag, "the status is not taken in")
+		stop, _ := w.start(func(ctx context.Context) error {
+			return assembly.Streamer(ctx, c, assembly.WorkerOptions{Apply: true, Logger: w.logger(), Network: w.network})
+		})
+		w.until("all rows have arrived", func() bool { return len(w.rows(w.new)) == 20 })
+		w.until("the status has all", func() bool { return w.status(c).SnapshotLag == 0 })
+		require.NoError(t, stop())
 	})
-	w.until("all rows have arrived", func() bool { return len(w.rows(w.new)) == 20 })
-	w.until("the status has all", func() bool { return w.status(c).SnapshotLag == 0 })
-	require.NoError(t, stop())
 }
 
 // Applied facts are of an epoch: after a replay everything is applied again, also by whoever was at work meanwhile.
 func TestReplayBeginsAnEpoch(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t).shortly()
-	for n := range 5 {
-		w.write(pk("row", n), "v")
-	}
-	c := w.config("")
-	_, err := Create(t.Context(), c, CreateOptions{EnableStream: true, Logger: w.logger()})
-	require.NoError(t, err)
-	require.NoError(t, assembly.Snapshot(t.Context(), c, assembly.WorkerOptions{Logger: w.logger()}))
-	p, err := assembly.Open(t.Context(), c, w.logger())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, p.Close()) })
-	w.applies(c, p)
-	before := w.status(c).Counts
-	require.EqualValues(t, 5, before.Total())
-	require.NoError(t, Replay(t.Context(), c, ReplayOptions{NewTableUnused: true, Logger: w.logger()}))
-	require.EqualValues(t, 5, w.status(c).SnapshotLag, "nothing counts as applied in the new epoch")
-	w.applies(c, p)
-	after := w.status(c).Counts
-	require.EqualValues(t, 5, after.Present+after.Duplicate+after.Stale, "all of it was applied again: %+v", after)
-
-	// A streamer that began before the offsets are set back applies everything again all the same.
-	w.tell(p, checkpoint.ControlEntry{Replay: &checkpoint.Replay{}})
-	stop, _ := w.start(func(ctx context.Context) error {
-		return assembly.Streamer(ctx, c, assembly.WorkerOptions{Apply: true, Logger: w.logger()})
-	})
-	w.until("it is a member", func() bool {
-		members, err := p.Kafka.Members(t.Context(), c.Name)
+	inBubble(t, func(t *testing.T, w *world) {
+		for n := range 5 {
+			w.write(pk("row", n), "v")
+		}
+		c := w.config("")
+		_, err := Create(t.Context(), c, CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
 		require.NoError(t, err)
-		return len(members) == 1
+		require.NoError(t, assembly.Snapshot(t.Context(), c, assembly.WorkerOptions{Logger: w.logger(), Network: w.network}))
+		p, err := assembly.OpenOn(t.Context(), w.network, c, w.logger())
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, p.Close()) })
+		w.applies(c, p)
+		before := w.status(c).Counts
+		require.EqualValues(t, 5, before.Total())
+		require.NoError(t, Replay(t.Context(), c, ReplayOptions{NewTableUnused: true, Logger: w.logger(), Network: w.network}))
+		require.EqualValues(t, 5, w.status(c).SnapshotLag, "nothing counts as applied in the new epoch")
+		w.applies(c, p)
+		after := w.status(c).Counts
+		require.EqualValues(t, 5, after.Present+after.Duplicate+after.Stale, "all of it was applied again: %+v", after)
+
+		// A streamer that began before the offsets are set back applies everything again all the same.
+		w.tell(p, checkpoint.ControlEntry{Replay: &checkpoint.Replay{}})
+		stop, _ := w.start(func(ctx context.Context) error {
+			return assembly.Streamer(ctx, c, assembly.WorkerOptions{Apply: true, Logger: w.logger(), Network: w.network})
+		})
+		w.until("it is a member", func() bool {
+			members, err := p.Kafka.Members(t.Context(), c.Name)
+			require.NoError(t, err)
+			return len(members) == 1
+		})
+		w.tell(p, checkpoint.ControlEntry{Replay: &checkpoint.Replay{Reset: true}})
+		w.until("everything is applied again", func() bool {
+			s := w.status(c)
+			return s.SnapshotLag == 0 && s.Counts.Total() == 5
+		})
+		require.NoError(t, stop())
 	})
-	w.tell(p, checkpoint.ControlEntry{Replay: &checkpoint.Replay{Reset: true}})
-	w.until("everything is applied again", func() bool {
-		s := w.status(c)
-		return s.SnapshotLag == 0 && s.Counts.Total() == 5
-	})
-	require.NoError(t, stop())
 }

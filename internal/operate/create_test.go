@@ -22,7 +22,7 @@ import (
 
 func (w *world) table(name string, schema events.KeySchema) *dynamodb.Table {
 	w.t.Helper()
-	t, err := dynamodb.Open(w.t.Context(), dynamodb.Options{Table: name, Region: "us-east-1", Endpoint: w.endpoint})
+	t, err := dynamodb.Open(w.t.Context(), dynamodb.Options{Table: name, Region: "us-east-1", Endpoint: w.endpoint, Transport: w.transport()})
 	require.NoError(w.t, err)
 	input := &sdk.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest}
 	for i, k := range schema {
@@ -63,7 +63,7 @@ func (w *world) enableStream(view types.StreamViewType) {
 // unchanged requires that no topic was made, and that the old table has no stream that it had not before.
 func (w *world) unchanged(stream bool) {
 	w.t.Helper()
-	p, err := assembly.Open(w.t.Context(), w.config(""), w.logger())
+	p, err := assembly.OpenOn(w.t.Context(), w.network, w.config(""), w.logger())
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, p.Close()) }()
 	exists, err := p.Kafka.Exists(w.t.Context(), p.Topics.Control)
@@ -111,32 +111,32 @@ func TestCreateRefuses(t *testing.T) {
 		"replication":       {config: "", options: CreateOptions{EnableStream: true}, what: "Kafka", problem: "replication"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			if c.arrange != nil {
-				c.arrange(w)
-			}
-			config := w.config(c.config)
-			if name == "replication" {
-				config.Kafka.Replication = 3
-			}
-			c.options.Logger = w.logger()
-			report, err := Create(t.Context(), config, c.options)
-			require.Error(t, err)
-			require.Equal(t, fault.Fatal, fault.Of(err))
-			require.True(t, report.Refused())
-			found := false
-			for _, check := range report.Checks {
-				if check.What == c.what {
-					found = true
-					require.Contains(t, check.Problem, c.problem)
+			inBubble(t, func(t *testing.T, w *world) {
+				if c.arrange != nil {
+					c.arrange(w)
 				}
-			}
-			require.True(t, found, "%+v", report.Checks)
-			w.mu.Lock()
-			w.fault = nil
-			w.mu.Unlock()
-			w.unchanged(c.stream)
+				config := w.config(c.config)
+				if name == "replication" {
+					config.Kafka.Replication = 3
+				}
+				c.options.Logger, c.options.Network = w.logger(), w.network
+				report, err := Create(t.Context(), config, c.options)
+				require.Error(t, err)
+				require.Equal(t, fault.Fatal, fault.Of(err))
+				require.True(t, report.Refused())
+				found := false
+				for _, check := range report.Checks {
+					if check.What == c.what {
+						found = true
+						require.Contains(t, check.Problem, c.problem)
+					}
+				}
+				require.True(t, found, "%+v", report.Checks)
+				w.mu.Lock()
+				w.fault = nil
+				w.mu.Unlock()
+				w.unchanged(c.stream)
+			})
 		})
 	}
 }
@@ -147,19 +147,19 @@ func TestCreate(t *testing.T) {
 	w.put(w.old, "a")
 	config := w.config("")
 
-	report, err := Create(t.Context(), config, CreateOptions{EnableStream: true, DryRun: true, Logger: w.logger()})
+	report, err := Create(t.Context(), config, CreateOptions{EnableStream: true, DryRun: true, Logger: w.logger(), Network: w.network})
 	require.NoError(t, err)
 	require.False(t, report.Created || report.Existed || report.Refused())
 	w.unchanged(false)
 
 	_, err = ReadStatus(t.Context(), config)
 	require.ErrorContains(t, err, "crossfade create -f "+w.file)
-	err = assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger()})
+	err = assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger(), Network: w.network})
 	require.ErrorContains(t, err, "crossfade create -f "+w.file)
-	_, err = Sweep(t.Context(), config, SweepOptions{Logger: w.logger()})
+	_, err = Sweep(t.Context(), config, SweepOptions{Logger: w.logger(), Network: w.network})
 	require.ErrorContains(t, err, "crossfade create -f "+w.file)
 
-	report, err = Create(t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger()})
+	report, err = Create(t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
 	require.NoError(t, err)
 	require.True(t, report.Created)
 	require.Equal(t, 2, report.Shards, "the start of each is recorded")
@@ -168,7 +168,7 @@ func TestCreate(t *testing.T) {
 	require.NotEmpty(t, described.Stream)
 	require.True(t, described.NewImages)
 
-	report, err = Create(t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger()})
+	report, err = Create(t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
 	require.NoError(t, err)
 	require.True(t, report.Existed)
 	require.False(t, report.Created)
@@ -177,21 +177,21 @@ func TestCreate(t *testing.T) {
 	changed := w.config("snapshot: {segments: 3}\napply: {rerun: 1}\n")
 	for name, use := range map[string]func() error{
 		"create": func() error {
-			_, err := Create(t.Context(), changed, CreateOptions{Logger: w.logger()})
+			_, err := Create(t.Context(), changed, CreateOptions{Logger: w.logger(), Network: w.network})
 			return err
 		},
 		"snapshot": func() error {
-			return assembly.Snapshot(t.Context(), changed, assembly.WorkerOptions{Logger: w.logger()})
+			return assembly.Snapshot(t.Context(), changed, assembly.WorkerOptions{Logger: w.logger(), Network: w.network})
 		},
 		"streamer": func() error {
-			return assembly.Streamer(t.Context(), changed, assembly.WorkerOptions{Apply: true, Logger: w.logger()})
+			return assembly.Streamer(t.Context(), changed, assembly.WorkerOptions{Apply: true, Logger: w.logger(), Network: w.network})
 		},
 		"sweep": func() error {
-			_, err := Sweep(t.Context(), changed, SweepOptions{Logger: w.logger()})
+			_, err := Sweep(t.Context(), changed, SweepOptions{Logger: w.logger(), Network: w.network})
 			return err
 		},
 		"replay": func() error {
-			return Replay(t.Context(), changed, ReplayOptions{NewTableUnused: true, Logger: w.logger()})
+			return Replay(t.Context(), changed, ReplayOptions{NewTableUnused: true, Logger: w.logger(), Network: w.network})
 		},
 	} {
 		err := use()
@@ -209,7 +209,7 @@ func TestNoKafka(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.brokers = "127.0.0.1:1"
-	report, err := Create(t.Context(), w.config(""), CreateOptions{EnableStream: true, Logger: w.logger()})
+	report, err := Create(t.Context(), w.config(""), CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
 	require.Error(t, err)
 	require.Equal(t, "Kafka", report.Checks[0].What)
 	require.True(t, strings.Contains(report.Checks[0].Problem, "127.0.0.1:1"), report.Checks[0].Problem)

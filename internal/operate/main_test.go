@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 
+	"github.com/crossfadedb/crossfade/internal/assembly"
 	"github.com/crossfadedb/crossfade/internal/dynamodb"
 	"github.com/crossfadedb/crossfade/internal/embedded/broker"
 	embedded "github.com/crossfadedb/crossfade/internal/embedded/dynamodb"
@@ -40,6 +42,8 @@ var schema = events.KeySchema{{Name: "pk", Type: "S"}}
 type world struct {
 	t        *testing.T
 	server   *embedded.Server
+	network  *assembly.Network     // nil: the machine's own
+	wires    *kfake.VirtualNetwork // to the broker of a bubble; nil: the machine's own
 	file     string
 	endpoint string
 	brokers  string
@@ -52,10 +56,28 @@ type world struct {
 	ahead time.Duration // of the database's clock before the machine's
 }
 
+// newWorld is one on the machine's own network, in real time: for what a test of a bubble cannot show, that a command without
+// a network of its own uses this one.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, file: filepath.Join(t.TempDir(), "migration.yaml"), grace: "1m"}
-	server := embedded.New(embedded.Options{Shards: 2, Clock: w.clock, Fault: func(c embedded.Call) embedded.Fault {
+	w := unconnected(t, filepath.Join(t.TempDir(), "migration.yaml"))
+	var err error
+	w.endpoint, err = w.server.Start()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.server.Close()) })
+	b, err := broker.Start("")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	w.brokers = b.Address()
+	w.old, w.new = w.table("old", schema), w.table("new", schema)
+	return w
+}
+
+// unconnected is a world without a broker and tables.
+func unconnected(t *testing.T, file string) *world {
+	t.Helper()
+	w := &world{t: t, file: file, grace: "1m"}
+	w.server = embedded.New(embedded.Options{Shards: 2, Clock: w.clock, Fault: func(c embedded.Call) embedded.Fault {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.fault == nil {
@@ -63,16 +85,6 @@ func newWorld(t *testing.T) *world {
 		}
 		return w.fault(c)
 	}})
-	w.server = server
-	var err error
-	w.endpoint, err = server.Start()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Close()) })
-	b, err := broker.Start("")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.Close()) })
-	w.brokers = b.Address()
-	w.old, w.new = w.table("old", schema), w.table("new", schema)
 	return w
 }
 
@@ -99,13 +111,6 @@ func (w *world) refuse(operation, code string) {
 		}
 		return embedded.Fault{}
 	}
-}
-
-// shortly is for a test that waits for the grace. Requests have a quarter of it, and a worker may be cut off for half of it: on
-// a busy machine neither must come to its end by itself.
-func (w *world) shortly() *world {
-	w.grace = "20s"
-	return w
 }
 
 // config is a configuration with these lines more.

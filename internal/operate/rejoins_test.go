@@ -10,15 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
 // cable is a network that can be cut: nothing goes through it then, and whoever dials waits.
 type cable struct {
+	inner dialer
+
 	mu    sync.Mutex
 	whole chan struct{} // closed while it is whole
 	conns map[net.Conn]bool
 }
 
-func newCable() *cable {
-	c := &cable{whole: make(chan struct{}), conns: map[net.Conn]bool{}}
+func newCable(inner dialer) *cable {
+	c := &cable{inner: inner, whole: make(chan struct{}), conns: map[net.Conn]bool{}}
 	close(c.whole)
 	return c
 }
@@ -32,7 +36,7 @@ func (c *cable) dial(ctx context.Context, network, address string) (net.Conn, er
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	conn, err := c.inner(ctx, network, address)
 	if err == nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -59,26 +63,26 @@ func (c *cable) mend() {
 
 // A worker that could not read the control log for too long goes on by itself, by the path of a new process.
 func TestAWorkerGoesOnAfterKafkaWasAway(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.write("a", "first")
-	c := w.config("")
-	c.Grace *= 2 // on a busy machine a worker must not come to the end of it once more
-	cable := newCable()
-	stop, ended := w.start(func(ctx context.Context) error {
-		return Run(ctx, c, RunOptions{
-			Create: CreateOptions{EnableStream: true, Logger: w.logger()}, Logger: w.logger(), Network: &assembly.Network{Dial: cable.dial},
+	inBubble(t, func(t *testing.T, w *world) {
+		w.write("a", "first")
+		c := w.config("")
+		c.Grace *= 2 // on a busy machine a worker must not come to the end of it once more
+		cable := newCable(w.dial)
+		stop, ended := w.start(func(ctx context.Context) error {
+			return Run(ctx, c, RunOptions{
+				Create: CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network}, Logger: w.logger(), Network: &assembly.Network{Dial: cable.dial, Transport: w.network.Transport},
+			})
 		})
-	})
-	w.streaming(c, 1)
-	cable.cut()
-	w.until("the worker gives up what it does", func() bool {
+		w.streaming(c, 1)
+		cable.cut()
+		w.until("the worker gives up what it does", func() bool {
+			w.goesOn(ended)
+			return w.said.line("joining again, as a new process would", "the control log could not be read") != ""
+		})
+		cable.mend()
+		w.write("b", "while it was away")
+		w.streaming(c, 1)
 		w.goesOn(ended)
-		return w.said.line("joining again, as a new process would", "the control log could not be read") != ""
+		require.NoError(t, stop())
 	})
-	cable.mend()
-	w.write("b", "while it was away")
-	w.streaming(c, 1)
-	w.goesOn(ended)
-	require.NoError(t, stop())
 }

@@ -72,17 +72,19 @@ func (w *world) rows(t *dynamodb.Table) map[string]string {
 // hung is how long anything may take before it counts as something that will never end. It judges no speed.
 const hung = 10 * time.Minute
 
-// until looks again and again. It rests for some times as long as a look takes: what is waited for needs the processor more.
+// between is how long a test in a bubble waits until it looks again: a look costs the processor more than what is waited for.
+const between = time.Second
+
+// until looks again and again.
 func (w *world) until(what string, reached func() bool) {
 	w.t.Helper()
 	w.t.Log("until " + what)
 	for began := time.Now(); ; {
-		look := time.Now()
 		if reached() {
 			return
 		}
 		require.Less(w.t, time.Since(began), hung, "%s: waited in vain", what)
-		time.Sleep(max(50*time.Millisecond, 4*time.Since(look)))
+		time.Sleep(between)
 	}
 }
 
@@ -91,7 +93,7 @@ func (w *world) until(what string, reached func() bool) {
 func (w *world) status(c *migration.Config) *Status {
 	w.t.Helper()
 	for began := time.Now(); ; {
-		s, err := ReadStatus(w.t.Context(), c)
+		s, err := w.readStatus(c)
 		if err == nil {
 			return s
 		}
@@ -104,7 +106,7 @@ func (w *world) status(c *migration.Config) *Status {
 func (w *world) streaming(c *migration.Config, generation uint32) {
 	w.t.Helper()
 	w.until(fmt.Sprintf("generation %d streams", generation), func() bool {
-		s, err := ReadStatus(w.t.Context(), c)
+		s, err := w.readStatus(c)
 		if e, ok := errors.AsType[*fault.Error](err); ok && (e.Reason == "not-created" || e.Class == fault.Retry) {
 			return false // run creates it; a look that had no answer says nothing
 		}
@@ -140,7 +142,7 @@ func (w *world) start(work func(context.Context) error) (stop func() error, ende
 
 func (w *world) run(c *migration.Config) (stop func() error, ended <-chan error) {
 	return w.start(func(ctx context.Context) error {
-		return Run(ctx, c, RunOptions{Create: CreateOptions{EnableStream: true, Logger: w.logger()}, Logger: w.logger()})
+		return Run(ctx, c, RunOptions{Create: CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network}, Logger: w.logger(), Network: w.network})
 	})
 }
 
@@ -160,95 +162,95 @@ func pk(kind string, n int) string { return fmt.Sprintf("%s-%02d", kind, n) }
 // The stream forgets what was written while capture was away: rows that were changed, deleted, created, and deleted and
 // created again. A restart finds all of it.
 func TestRestart(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t).shortly()
-	const each = 12
-	kinds := []string{"quiet", "dead", "changed", "vanishing", "returning", "reborn", "leaving"}
-	for _, kind := range kinds {
+	inBubble(t, func(t *testing.T, w *world) {
+		const each = 12
+		kinds := []string{"quiet", "dead", "changed", "vanishing", "returning", "reborn", "leaving"}
+		for _, kind := range kinds {
+			for n := range each {
+				w.write(pk(kind, n), "first")
+			}
+		}
+		c := w.config("")
+		stop, _ := w.run(c)
+		w.streaming(c, 1)
 		for n := range each {
-			w.write(pk(kind, n), "first")
+			w.remove(pk("dead", n))
+			w.remove(pk("reborn", n))
+			w.write(pk("changed", n), "second")
 		}
-	}
-	c := w.config("")
-	stop, _ := w.run(c)
-	w.streaming(c, 1)
-	for n := range each {
-		w.remove(pk("dead", n))
-		w.remove(pk("reborn", n))
-		w.write(pk("changed", n), "second")
-	}
-	w.streaming(c, 1)
-	require.NoError(t, stop())
+		w.streaming(c, 1)
+		require.NoError(t, stop())
 
-	for n := range each {
-		w.write(pk("changed", n), "in the gap")
-		w.remove(pk("vanishing", n))
-		w.remove(pk("returning", n))
-		w.write(pk("returning", n), "in the gap")
-		w.write(pk("reborn", n), "in the gap")
-		w.write(pk("new", n), "in the gap")
-	}
-	w.lose()
-	stop, ended := w.run(c)
-	w.gap("level=ERROR", "the stream has a gap", "begin a new generation with: crossfade restart -f "+w.file)
-	w.goesOn(ended)
-	require.NoError(t, stop())
-	s := w.status(c)
-	require.NotEmpty(t, s.Capture.Gaps)
-	require.Equal(t, "crossfade restart -f "+w.file, s.Restart)
-	require.EqualValues(t, 1, s.Generation)
-
-	report, err := Restart(t.Context(), c, RestartOptions{DryRun: true, Logger: w.logger()})
-	require.NoError(t, err)
-	require.False(t, report.Restarted)
-	require.EqualValues(t, 1, w.status(c).Generation)
-
-	report, err = Restart(t.Context(), c, RestartOptions{Logger: w.logger()})
-	require.NoError(t, err)
-	require.True(t, report.Restarted)
-	require.EqualValues(t, 2, report.Generation)
-	require.Equal(t, 2, report.Shards)
-	s = w.status(c)
-	require.Equal(t, checkpoint.Copying, s.Phase)
-	require.Empty(t, s.Capture.Gaps, "the gap was the generation's before")
-	require.Empty(t, s.Restart)
-
-	stop, _ = w.run(c)
-	for n := range each { // while the new generation copies
-		w.remove(pk("leaving", n))
-		w.write(pk("quiet", n), "after the restart")
-		if n%2 == 0 {
-			w.write(pk("vanishing", n), "back")
+		for n := range each {
+			w.write(pk("changed", n), "in the gap")
+			w.remove(pk("vanishing", n))
+			w.remove(pk("returning", n))
+			w.write(pk("returning", n), "in the gap")
+			w.write(pk("reborn", n), "in the gap")
+			w.write(pk("new", n), "in the gap")
 		}
-	}
-	w.zombie(c, "vanishing", each)
-	w.streaming(c, 2)
-	s = w.status(c)
-	require.True(t, s.Marking.Done)
-	require.Positive(t, s.Marking.Marked)
-	require.Zero(t, s.Marking.Kept)
-	for name, item := range w.items(w.new) {
-		if item.deleted == "" {
-			require.Equal(t, "000002", item.version[:6], "row %s", name)
-		}
-	}
-	lowest := events.Version{Generation: 2}.String()
-	for n := range each {
-		if n%2 == 1 {
-			require.Equal(t, lowest, w.items(w.new)[pk("vanishing", n)].version)
-		}
-	}
-	w.until("what is of generation 1 is dropped", func() bool { return w.status(c).Counts.OldGen >= 2*each })
-	w.streaming(c, 2)
+		w.lose()
+		stop, ended := w.run(c)
+		w.gap("level=ERROR", "the stream has a gap", "begin a new generation with: crossfade restart -f "+w.file)
+		w.goesOn(ended)
+		require.NoError(t, stop())
+		s := w.status(c)
+		require.NotEmpty(t, s.Capture.Gaps)
+		require.Equal(t, "crossfade restart -f "+w.file, s.Restart)
+		require.EqualValues(t, 1, s.Generation)
 
-	summary, err := Sweep(t.Context(), c, SweepOptions{Logger: w.logger()})
-	require.NoError(t, err)
-	require.Positive(t, summary.Removed)
-	w.streaming(c, 2)
-	for name, item := range w.items(w.new) {
-		require.Empty(t, item.deleted, "marker %s", name)
-	}
-	require.NoError(t, stop())
+		report, err := Restart(t.Context(), c, RestartOptions{DryRun: true, Logger: w.logger(), Network: w.network})
+		require.NoError(t, err)
+		require.False(t, report.Restarted)
+		require.EqualValues(t, 1, w.status(c).Generation)
+
+		report, err = Restart(t.Context(), c, RestartOptions{Logger: w.logger(), Network: w.network})
+		require.NoError(t, err)
+		require.True(t, report.Restarted)
+		require.EqualValues(t, 2, report.Generation)
+		require.Equal(t, 2, report.Shards)
+		s = w.status(c)
+		require.Equal(t, checkpoint.Copying, s.Phase)
+		require.Empty(t, s.Capture.Gaps, "the gap was the generation's before")
+		require.Empty(t, s.Restart)
+
+		stop, _ = w.run(c)
+		for n := range each { // while the new generation copies
+			w.remove(pk("leaving", n))
+			w.write(pk("quiet", n), "after the restart")
+			if n%2 == 0 {
+				w.write(pk("vanishing", n), "back")
+			}
+		}
+		w.zombie(c, "vanishing", each)
+		w.streaming(c, 2)
+		s = w.status(c)
+		require.True(t, s.Marking.Done)
+		require.Positive(t, s.Marking.Marked)
+		require.Zero(t, s.Marking.Kept)
+		for name, item := range w.items(w.new) {
+			if item.deleted == "" {
+				require.Equal(t, "000002", item.version[:6], "row %s", name)
+			}
+		}
+		lowest := events.Version{Generation: 2}.String()
+		for n := range each {
+			if n%2 == 1 {
+				require.Equal(t, lowest, w.items(w.new)[pk("vanishing", n)].version)
+			}
+		}
+		w.until("what is of generation 1 is dropped", func() bool { return w.status(c).Counts.OldGen >= 2*each })
+		w.streaming(c, 2)
+
+		summary, err := Sweep(t.Context(), c, SweepOptions{Logger: w.logger(), Network: w.network})
+		require.NoError(t, err)
+		require.Positive(t, summary.Removed)
+		w.streaming(c, 2)
+		for name, item := range w.items(w.new) {
+			require.Empty(t, item.deleted, "marker %s", name)
+		}
+		require.NoError(t, stop())
+	})
 }
 
 // gap waits until the status tells of a gap and a worker has logged a line with all these parts.
@@ -273,7 +275,7 @@ func (w *world) goesOn(ended <-chan error) {
 // zombie publishes, of generation 1, that rows are there: from a scan and from the stream.
 func (w *world) zombie(c *migration.Config, kind string, n int) {
 	w.t.Helper()
-	p, err := assembly.Open(w.t.Context(), c, w.logger())
+	p, err := assembly.OpenOn(w.t.Context(), w.network, c, w.logger())
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, p.Close()) }()
 	for class, topic := range map[events.Class]string{events.Snapshot: p.Topics.Snapshot, events.Live: p.Topics.Live} {
@@ -296,71 +298,71 @@ func (w *world) zombie(c *migration.Config, kind string, n int) {
 // Workers that run when a new generation begins join it by themselves: those that do everything, and those that only
 // apply. A snapshot worker that has ended is started again.
 func TestWorkersJoinTheNewGeneration(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t).shortly()
-	for n := range 50 {
-		w.write(pk("row", n), "first")
-	}
-	c := w.config("")
-	stopAll, _ := w.run(c)
-	w.streaming(c, 1)
-	stopApply, _ := w.start(func(ctx context.Context) error {
-		return assembly.Streamer(ctx, c, assembly.WorkerOptions{Apply: true, Logger: w.logger()})
-	})
-	for generation := uint32(2); generation <= 3; generation++ {
-		for n := range 20 {
-			w.write(pk("row", n), fmt.Sprint("before ", generation))
-			w.remove(pk("row", 20+n))
+	inBubble(t, func(t *testing.T, w *world) {
+		for n := range 50 {
+			w.write(pk("row", n), "first")
 		}
-		report, err := Restart(t.Context(), c, RestartOptions{Force: true, Logger: w.logger()})
+		c := w.config("")
+		stopAll, _ := w.run(c)
+		w.streaming(c, 1)
+		stopApply, _ := w.start(func(ctx context.Context) error {
+			return assembly.Streamer(ctx, c, assembly.WorkerOptions{Apply: true, Logger: w.logger(), Network: w.network})
+		})
+		for generation := uint32(2); generation <= 3; generation++ {
+			for n := range 20 {
+				w.write(pk("row", n), fmt.Sprint("before ", generation))
+				w.remove(pk("row", 20+n))
+			}
+			report, err := Restart(t.Context(), c, RestartOptions{Force: true, Logger: w.logger(), Network: w.network})
+			require.NoError(t, err)
+			require.Equal(t, generation, report.Generation)
+			for n := range 20 {
+				w.write(pk("row", 10+n), fmt.Sprint("after ", generation))
+			}
+			w.streaming(c, generation)
+		}
+		require.NoError(t, stopAll())
+		report, err := Restart(t.Context(), c, RestartOptions{Force: true, Logger: w.logger(), Network: w.network})
 		require.NoError(t, err)
-		require.Equal(t, generation, report.Generation)
-		for n := range 20 {
-			w.write(pk("row", 10+n), fmt.Sprint("after ", generation))
-		}
-		w.streaming(c, generation)
-	}
-	require.NoError(t, stopAll())
-	report, err := Restart(t.Context(), c, RestartOptions{Force: true, Logger: w.logger()})
-	require.NoError(t, err)
-	require.EqualValues(t, 4, report.Generation)
-	_, snapshotEnded := w.start(func(ctx context.Context) error {
-		return assembly.Snapshot(ctx, c, assembly.WorkerOptions{Logger: w.logger()})
+		require.EqualValues(t, 4, report.Generation)
+		_, snapshotEnded := w.start(func(ctx context.Context) error {
+			return assembly.Snapshot(ctx, c, assembly.WorkerOptions{Logger: w.logger(), Network: w.network})
+		})
+		stopCapture, _ := w.start(func(ctx context.Context) error {
+			return assembly.Streamer(ctx, c, assembly.WorkerOptions{Capture: true, Logger: w.logger(), Network: w.network})
+		})
+		require.NoError(t, <-snapshotEnded, "it ends when all is marked")
+		w.streaming(c, 4)
+		require.NoError(t, errors.Join(stopCapture(), stopApply()))
 	})
-	stopCapture, _ := w.start(func(ctx context.Context) error {
-		return assembly.Streamer(ctx, c, assembly.WorkerOptions{Capture: true, Logger: w.logger()})
-	})
-	require.NoError(t, <-snapshotEnded, "it ends when all is marked")
-	w.streaming(c, 4)
-	require.NoError(t, errors.Join(stopCapture(), stopApply()))
 }
 
 // A restart that dies before its control record leaves starts that nobody uses: they may name what is trimmed by now.
 func TestRestartAfterOneThatDied(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t).shortly()
-	w.write("a", "first")
-	c := w.config("")
-	stop, _ := w.run(c)
-	w.streaming(c, 1)
-	require.NoError(t, stop())
+	inBubble(t, func(t *testing.T, w *world) {
+		w.write("a", "first")
+		c := w.config("")
+		stop, _ := w.run(c)
+		w.streaming(c, 1)
+		require.NoError(t, stop())
 
-	p, err := assembly.Open(t.Context(), c, w.logger())
-	require.NoError(t, err)
-	described, err := p.Old.Describe(t.Context())
-	require.NoError(t, err)
-	_, err = capture.Start(t.Context(), dynamodb.NewStream(p.Old, described.Stream, described.KeySchema), p.Facts(), 2)
-	require.NoError(t, err)
-	require.NoError(t, p.Close())
-	w.write("a", "second")
-	w.lose()
+		p, err := assembly.OpenOn(t.Context(), w.network, c, w.logger())
+		require.NoError(t, err)
+		described, err := p.Old.Describe(t.Context())
+		require.NoError(t, err)
+		_, err = capture.Start(t.Context(), dynamodb.NewStream(p.Old, described.Stream, described.KeySchema), p.Facts(), 2)
+		require.NoError(t, err)
+		require.NoError(t, p.Close())
+		w.write("a", "second")
+		w.lose()
 
-	report, err := Restart(t.Context(), c, RestartOptions{Force: true, Logger: w.logger()})
-	require.NoError(t, err)
-	require.EqualValues(t, 3, report.Generation)
-	stop, _ = w.run(c)
-	w.streaming(c, 3)
-	require.NoError(t, stop())
+		report, err := Restart(t.Context(), c, RestartOptions{Force: true, Logger: w.logger(), Network: w.network})
+		require.NoError(t, err)
+		require.EqualValues(t, 3, report.Generation)
+		stop, _ = w.run(c)
+		w.streaming(c, 3)
+		require.NoError(t, stop())
+	})
 }
 
 func (w *world) disableStream() {
@@ -377,77 +379,77 @@ func TestRestartOnAnotherStream(t *testing.T) {
 	t.Parallel()
 	for name, watched := range map[string]bool{"capture away": false, "capture at work": true} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t).shortly()
-			w.write("a", "first")
-			w.write("b", "first")
-			c := w.config("")
-			stop, ended := w.run(c)
-			w.streaming(c, 1)
-			if !watched {
+			inBubble(t, func(t *testing.T, w *world) {
+				w.write("a", "first")
+				w.write("b", "first")
+				c := w.config("")
+				stop, ended := w.run(c)
+				w.streaming(c, 1)
+				if !watched {
+					require.NoError(t, stop())
+				}
+				w.write("c", "the last change that the stream has")
+				w.disableStream()
+				w.remove("a")
+				w.write("b", "second")
+				if !watched {
+					stop, ended = w.run(c)
+				}
+				w.gap("level=ERROR", "the stream was turned off after shard")
+				w.until("all shards have stopped", func() bool { return len(w.status(c).Capture.Gaps) == 2 })
+				w.goesOn(ended)
+
+				report, err := Restart(t.Context(), c, RestartOptions{Logger: w.logger(), Network: w.network})
+				require.Error(t, err)
+				problems := map[string]string{}
+				for _, check := range report.Checks {
+					problems[check.What] = check.Problem
+				}
+				require.Contains(t, problems["stream"], "--enable-stream")
+				require.Empty(t, problems["gap"])
+
+				report, err = Restart(t.Context(), c, RestartOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
+				require.NoError(t, err)
+				require.True(t, report.Restarted)
+				w.streaming(c, 2) // by the process that was there
+				w.write("d", "of the other stream")
+				w.streaming(c, 2)
 				require.NoError(t, stop())
-			}
-			w.write("c", "the last change that the stream has")
-			w.disableStream()
-			w.remove("a")
-			w.write("b", "second")
-			if !watched {
-				stop, ended = w.run(c)
-			}
-			w.gap("level=ERROR", "the stream was turned off after shard")
-			w.until("all shards have stopped", func() bool { return len(w.status(c).Capture.Gaps) == 2 })
-			w.goesOn(ended)
-
-			report, err := Restart(t.Context(), c, RestartOptions{Logger: w.logger()})
-			require.Error(t, err)
-			problems := map[string]string{}
-			for _, check := range report.Checks {
-				problems[check.What] = check.Problem
-			}
-			require.Contains(t, problems["stream"], "--enable-stream")
-			require.Empty(t, problems["gap"])
-
-			report, err = Restart(t.Context(), c, RestartOptions{EnableStream: true, Logger: w.logger()})
-			require.NoError(t, err)
-			require.True(t, report.Restarted)
-			w.streaming(c, 2) // by the process that was there
-			w.write("d", "of the other stream")
-			w.streaming(c, 2)
-			require.NoError(t, stop())
+			})
 		})
 	}
 }
 
 func TestRestartRefuses(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	_, err := Restart(t.Context(), w.config("live: {from: none}"), RestartOptions{Force: true, Logger: w.logger()})
-	_, refused := errors.AsType[*FormError](err)
-	require.True(t, refused, "%v", err)
+	inBubble(t, func(t *testing.T, w *world) {
+		_, err := Restart(t.Context(), w.config("live: {from: none}"), RestartOptions{Force: true, Logger: w.logger(), Network: w.network})
+		_, refused := errors.AsType[*FormError](err)
+		require.True(t, refused, "%v", err)
 
-	c := w.config("")
-	_, err = Restart(t.Context(), c, RestartOptions{Force: true, Logger: w.logger()})
-	require.ErrorContains(t, err, "crossfade create -f "+w.file)
-	_, err = Create(t.Context(), c, CreateOptions{EnableStream: true, Logger: w.logger()})
-	require.NoError(t, err)
-	_, err = Restart(t.Context(), w.config("snapshot: {segments: 3}"), RestartOptions{Force: true, Logger: w.logger()})
-	_, refused = errors.AsType[*assembly.ConfigChangedError](err)
-	require.True(t, refused, "%v", err)
+		c := w.config("")
+		_, err = Restart(t.Context(), c, RestartOptions{Force: true, Logger: w.logger(), Network: w.network})
+		require.ErrorContains(t, err, "crossfade create -f "+w.file)
+		_, err = Create(t.Context(), c, CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
+		require.NoError(t, err)
+		_, err = Restart(t.Context(), w.config("snapshot: {segments: 3}"), RestartOptions{Force: true, Logger: w.logger(), Network: w.network})
+		_, refused = errors.AsType[*assembly.ConfigChangedError](err)
+		require.True(t, refused, "%v", err)
 
-	for operation, what := range map[string]string{
-		"": "gap", "Scan": "read permission", "GetItem": "lookup permission", "PutItem": "write permission", "DescribeStream": "stream",
-	} {
-		if operation != "" {
-			w.refuse(operation, "AccessDeniedException")
+		for operation, what := range map[string]string{
+			"": "gap", "Scan": "read permission", "GetItem": "lookup permission", "PutItem": "write permission", "DescribeStream": "stream",
+		} {
+			if operation != "" {
+				w.refuse(operation, "AccessDeniedException")
+			}
+			report, err := Restart(t.Context(), c, RestartOptions{Force: operation != "", Logger: w.logger(), Network: w.network})
+			require.Error(t, err, operation)
+			found := false
+			for _, check := range report.Checks {
+				found = found || check.What == what && check.Problem != ""
+			}
+			require.True(t, found, "%s: %+v", operation, report.Checks)
+			require.EqualValues(t, 1, report.Generation)
 		}
-		report, err := Restart(t.Context(), c, RestartOptions{Force: operation != "", Logger: w.logger()})
-		require.Error(t, err, operation)
-		found := false
-		for _, check := range report.Checks {
-			found = found || check.What == what && check.Problem != ""
-		}
-		require.True(t, found, "%s: %+v", operation, report.Checks)
-		require.EqualValues(t, 1, report.Generation)
-	}
-	require.EqualValues(t, 1, w.status(c).Generation)
+		require.EqualValues(t, 1, w.status(c).Generation)
+	})
 }

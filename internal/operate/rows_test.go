@@ -29,7 +29,7 @@ func (w *world) call(operation, body string) []byte {
 	request.Close = true // no connection stays behind for the leak detector
 	request.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
 	request.Header.Set("Authorization", "test")
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Client{Transport: w.transport()}).Do(request)
 	require.NoError(w.t, err)
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
@@ -84,12 +84,12 @@ func (w *world) held(table string, schema events.KeySchema) map[events.Key]attri
 // begin creates the migration and starts a streamer; what it returns ends that one.
 func (w *world) begin(c *migration.Config) (end func()) {
 	w.t.Helper()
-	report, err := Create(w.t.Context(), c, CreateOptions{EnableStream: true, Logger: w.logger()})
+	report, err := Create(w.t.Context(), c, CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
 	require.NoError(w.t, err, "%+v", report)
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- assembly.Streamer(ctx, c, assembly.WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
+		ended <- assembly.Streamer(ctx, c, assembly.WorkerOptions{Capture: true, Apply: true, Logger: w.logger(), Network: w.network})
 	}()
 	return func() {
 		cancel()
@@ -103,12 +103,11 @@ func (w *world) becomesEqual(schema events.KeySchema) {
 	want := w.held("old", schema)
 	var got map[events.Key]attributes
 	for began := time.Now(); time.Since(began) < hung; {
-		look := time.Now()
 		got = w.held("new", schema)
 		if maps.EqualFunc(want, got, maps.Equal[attributes, attributes]) {
 			break
 		}
-		time.Sleep(max(100*time.Millisecond, 4*time.Since(look))) // who writes them needs the processor more
+		time.Sleep(between)
 	}
 	for key, values := range want {
 		require.Equal(w.t, values, got[key], "%s", key)
@@ -146,45 +145,45 @@ func TestAnyItemArrivesByteForByte(t *testing.T) {
 		"a reserved word": {{Name: "name", Type: "N"}, {Name: "S", Type: "B"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			w.drop(w.old)
-			w.drop(w.new)
-			w.old, w.new = w.table("old", schema), w.table("new", schema)
-			except := []string{}
-			for _, k := range schema {
-				except = append(except, k.Name)
-			}
-			rows := rapid.Custom(func(t *rapid.T) [2]string {
-				key := keyMembers(t, schema, rapid.IntRange(1, 60).Draw(t, "n"))
-				return [2]string{key, eventstest.Item(t, key, 12, except...)}
+			inBubble(t, func(t *testing.T, w *world) {
+				w.drop(w.old)
+				w.drop(w.new)
+				w.old, w.new = w.table("old", schema), w.table("new", schema)
+				except := []string{}
+				for _, k := range schema {
+					except = append(except, k.Name)
+				}
+				rows := rapid.Custom(func(t *rapid.T) [2]string {
+					key := keyMembers(t, schema, rapid.IntRange(1, 60).Draw(t, "n"))
+					return [2]string{key, eventstest.Item(t, key, 12, except...)}
+				})
+				for i := range 150 {
+					w.putRaw("old", rows.Example(i)[1])
+				}
+				for i, value := range []string{
+					`{"S":"` + strings.Repeat("é", 190<<10) + `"}`, `{"B":"` + strings.Repeat("AAEC", 125<<10) + `"}`, eventstest.Deep(),
+					`{"L":[` + strings.TrimSuffix(strings.Repeat(`{"N":"1.50"},`, 60_000), ",") + `]}`,
+					// The texts that grow most on the wire: 400 KB for the database, some MB of JSON.
+					`{"S":"` + strings.Repeat(`\u0001`, 395<<10) + `"}`, `{"L":[` + strings.TrimSuffix(strings.Repeat(`{"NULL":true},`, 195<<10), ",") + `]}`,
+				} {
+					w.putRaw("old", `{`+rows.Example(i + 1000)[0]+`,"large":`+value+`}`)
+				}
+				config := w.config("")
+				config.Grace = 10 * time.Minute
+				defer w.begin(config)()
+				for i := range 60 { // while the snapshot is still to come
+					w.putRaw("old", rows.Example(i + 2000)[1])
+					w.call("DeleteItem", fmt.Sprintf(`{"TableName":"old","Key":{%s}}`, rows.Example(i + 3000)[0]))
+				}
+				require.NoError(t, assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger(), Network: w.network}))
+				for i := range 60 {
+					w.putRaw("old", rows.Example(i + 4000)[1])
+					w.call("DeleteItem", fmt.Sprintf(`{"TableName":"old","Key":{%s}}`, rows.Example(i + 5000)[0]))
+				}
+				require.Greater(t, len(w.held("old", schema)), 20)
+				w.becomesEqual(schema)
+				require.Zero(t, w.status(config).DeadLetters.Records)
 			})
-			for i := range 150 {
-				w.putRaw("old", rows.Example(i)[1])
-			}
-			for i, value := range []string{
-				`{"S":"` + strings.Repeat("é", 190<<10) + `"}`, `{"B":"` + strings.Repeat("AAEC", 125<<10) + `"}`, eventstest.Deep(),
-				`{"L":[` + strings.TrimSuffix(strings.Repeat(`{"N":"1.50"},`, 60_000), ",") + `]}`,
-				// The texts that grow most on the wire: 400 KB for the database, some MB of JSON.
-				`{"S":"` + strings.Repeat(`\u0001`, 395<<10) + `"}`, `{"L":[` + strings.TrimSuffix(strings.Repeat(`{"NULL":true},`, 195<<10), ",") + `]}`,
-			} {
-				w.putRaw("old", `{`+rows.Example(i + 1000)[0]+`,"large":`+value+`}`)
-			}
-			config := w.config("")
-			config.Grace = 10 * time.Minute
-			defer w.begin(config)()
-			for i := range 60 { // while the snapshot is still to come
-				w.putRaw("old", rows.Example(i + 2000)[1])
-				w.call("DeleteItem", fmt.Sprintf(`{"TableName":"old","Key":{%s}}`, rows.Example(i + 3000)[0]))
-			}
-			require.NoError(t, assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger()}))
-			for i := range 60 {
-				w.putRaw("old", rows.Example(i + 4000)[1])
-				w.call("DeleteItem", fmt.Sprintf(`{"TableName":"old","Key":{%s}}`, rows.Example(i + 5000)[0]))
-			}
-			require.Greater(t, len(w.held("old", schema)), 20)
-			w.becomesEqual(schema)
-			require.Zero(t, w.status(config).DeadLetters.Records)
 		})
 	}
 }
@@ -192,32 +191,32 @@ func TestAnyItemArrivesByteForByte(t *testing.T) {
 // The snapshot may take longer than the stream keeps its records: capture began before it, and what it has published
 // stays in Kafka.
 func TestSnapshotMayOutlastTheStreamsRetention(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for i := range 40 {
-		w.put(w.old, fmt.Sprint("row ", i))
-	}
-	config := w.config("")
-	config.Grace = 10 * time.Minute
-	defer w.begin(config)()
-	for day := range 6 {
-		w.putRaw("old", fmt.Sprintf(`{"pk":{"S":"row %d"},"changed":{"N":"%d"}}`, day, day))
-		w.call("DeleteItem", fmt.Sprintf(`{"TableName":"old","Key":{"pk":{"S":"row %d"}}}`, 20+day))
-		w.arrives(fmt.Sprintf(`{"pk":{"S":"row %d"}}`, day), fmt.Sprintf(`"changed":{"N":"%d"}`, day))
-		w.arrives(fmt.Sprintf(`{"pk":{"S":"row %d"}}`, 20+day), `"crossfade_deleted"`)
-		w.pass(5 * time.Hour)
-		require.NoError(t, w.server.SplitAll("old"), "shards close every few hours")
-	}
-	require.NoError(t, assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger()}))
-	w.becomesEqual(schema)
-	require.Len(t, w.held("new", schema), 34)
+	inBubble(t, func(t *testing.T, w *world) {
+		for i := range 40 {
+			w.put(w.old, fmt.Sprint("row ", i))
+		}
+		config := w.config("")
+		config.Grace = 10 * time.Minute
+		defer w.begin(config)()
+		for day := range 6 {
+			w.putRaw("old", fmt.Sprintf(`{"pk":{"S":"row %d"},"changed":{"N":"%d"}}`, day, day))
+			w.call("DeleteItem", fmt.Sprintf(`{"TableName":"old","Key":{"pk":{"S":"row %d"}}}`, 20+day))
+			w.arrives(fmt.Sprintf(`{"pk":{"S":"row %d"}}`, day), fmt.Sprintf(`"changed":{"N":"%d"}`, day))
+			w.arrives(fmt.Sprintf(`{"pk":{"S":"row %d"}}`, 20+day), `"crossfade_deleted"`)
+			w.pass(5 * time.Hour)
+			require.NoError(t, w.server.SplitAll("old"), "shards close every few hours")
+		}
+		require.NoError(t, assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger(), Network: w.network}))
+		w.becomesEqual(schema)
+		require.Len(t, w.held("new", schema), 34)
+	})
 }
 
 // arrives waits until the new table's item under a key has this in it.
 func (w *world) arrives(key, part string) {
 	w.t.Helper()
 	var answer []byte
-	for began := time.Now(); time.Since(began) < hung; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < hung; time.Sleep(between) {
 		answer = w.call("GetItem", `{"TableName":"new","ConsistentRead":true,"Key":`+key+`}`)
 		if bytes.Contains(answer, []byte(part)) {
 			return

@@ -3,7 +3,6 @@ package operate
 import (
 	"context"
 	"log/slog"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,7 +11,6 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
@@ -22,19 +20,9 @@ import (
 	"github.com/crossfadedb/crossfade/internal/migration"
 )
 
-// newCluster gives the world a broker whose answers a test can change.
-func (w *world) newCluster() *kfake.Cluster {
-	w.t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
-	require.NoError(w.t, err)
-	w.t.Cleanup(cluster.Close)
-	w.brokers = cluster.ListenAddrs()[0]
-	return cluster
-}
-
 // admin is what an operator would do to the topics.
 func (w *world) admin() *kafkago.Client {
-	transport := &kafkago.Transport{}
+	transport := &kafkago.Transport{Dial: w.dial}
 	w.t.Cleanup(transport.CloseIdleConnections)
 	return &kafkago.Client{Addr: kafkago.TCP(w.brokers), Transport: transport}
 }
@@ -61,7 +49,7 @@ func (w *world) deleteTopic(topic string) {
 // parts are the connections of a command.
 func (w *world) parts(config *migration.Config) *assembly.Parts {
 	w.t.Helper()
-	p, err := assembly.Open(w.t.Context(), config, w.logger())
+	p, err := assembly.OpenOn(w.t.Context(), w.network, config, w.logger())
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { require.NoError(w.t, p.Close()) })
 	return p
@@ -69,7 +57,7 @@ func (w *world) parts(config *migration.Config) *assembly.Parts {
 
 func (w *world) creates(config *migration.Config) *CreateReport {
 	w.t.Helper()
-	report, err := Create(w.t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger()})
+	report, err := Create(w.t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
 	require.NoError(w.t, err, "%+v", report)
 	return report
 }
@@ -77,7 +65,7 @@ func (w *world) creates(config *migration.Config) *CreateReport {
 // refused is the problem of a check of a create that is refused.
 func (w *world) refused(config *migration.Config, what string) string {
 	w.t.Helper()
-	report, err := Create(w.t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger()})
+	report, err := Create(w.t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
 	require.Equal(w.t, fault.Fatal, fault.Of(err))
 	require.NotNil(w.t, report)
 	d, err := w.old.Describe(w.t.Context())
@@ -98,84 +86,84 @@ func (w *world) check(report *CreateReport, what string) Check {
 }
 
 func TestCreateRefusesACompactedLiveTopic(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.makeTopic("orders.live", 3, "cleanup.policy=compact", "retention.ms=-1", "max.message.bytes=16777216")
-	problem := w.refused(w.config(""), "topic settings")
-	require.Contains(t, problem, "topic orders.live has cleanup.policy=compact")
-	require.Contains(t, problem, "kafka-configs.sh --bootstrap-server "+w.brokers+
-		" --alter --entity-type topics --entity-name orders.live --add-config cleanup.policy=delete")
-	w.unchanged(false)
+	inBubble(t, func(t *testing.T, w *world) {
+		w.makeTopic("orders.live", 3, "cleanup.policy=compact", "retention.ms=-1", "max.message.bytes=16777216")
+		problem := w.refused(w.config(""), "topic settings")
+		require.Contains(t, problem, "topic orders.live has cleanup.policy=compact")
+		require.Contains(t, problem, "kafka-configs.sh --bootstrap-server "+w.brokers+
+			" --alter --entity-type topics --entity-name orders.live --add-config cleanup.policy=delete")
+		w.unchanged(false)
+	})
 }
 
 func TestCreateRefusesATopicWithOtherPartitions(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.makeTopic("orders.live", 5, "retention.ms=-1", "max.message.bytes=16777216")
-	require.Contains(t, w.refused(w.config(""), "topics"), "topic orders.live has 5 partitions, the configuration says 3")
-	w.unchanged(false)
+	inBubble(t, func(t *testing.T, w *world) {
+		w.makeTopic("orders.live", 5, "retention.ms=-1", "max.message.bytes=16777216")
+		require.Contains(t, w.refused(w.config(""), "topics"), "topic orders.live has 5 partitions, the configuration says 3")
+		w.unchanged(false)
+	})
 }
 
 // With all topics in place the right to create topics is not asked for; without one of them it is, before anything is
 // changed, and what is missing is named so that somebody else can make it.
 func TestCreateNeedsNoCreateRight(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	cluster := w.newCluster()
-	var asked atomic.Int64
-	cluster.ControlKey(int16(kmsg.CreateTopics), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		cluster.KeepControl()
-		if asked.Add(1) <= 5 {
-			return nil, nil, false // the topics that this test makes
-		}
-		answer := request.ResponseKind().(*kmsg.CreateTopicsResponse)
-		for _, topic := range request.(*kmsg.CreateTopicsRequest).Topics {
-			refused := kmsg.NewCreateTopicsResponseTopic()
-			refused.Topic, refused.ErrorCode = topic.Topic, kerr.TopicAuthorizationFailed.Code
-			answer.Topics = append(answer.Topics, refused)
-		}
-		return answer, nil, true
-	})
-	rows := []string{"retention.ms=-1", "max.message.bytes=17825792"}
-	w.makeTopic("orders.live", 3, rows...)
-	w.makeTopic("orders.dlq", 1, rows...)
-	w.makeTopic("orders.work", 4)
-	w.makeTopic("orders.facts", 1, "cleanup.policy=compact", "max.message.bytes=1048576")
-	w.makeTopic("orders.control", 1, rows...)
-	problem := w.refused(w.config(""), "topics")
-	require.Contains(t, problem, "kafka-topics.sh --bootstrap-server "+w.brokers+" --create --topic orders.snapshot --partitions 3 "+
-		"--config cleanup.policy=delete --config retention.ms=-1 --config retention.bytes=-1 --config max.message.bytes=16777216")
-	require.NotContains(t, problem, "orders.live", "it is there")
+	inBubble(t, func(t *testing.T, w *world) {
+		cluster := w.newCluster(9093)
+		var asked atomic.Int64
+		cluster.ControlKey(int16(kmsg.CreateTopics), func(request kmsg.Request) (kmsg.Response, error, bool) {
+			cluster.KeepControl()
+			if asked.Add(1) <= 5 {
+				return nil, nil, false // the topics that this test makes
+			}
+			answer := request.ResponseKind().(*kmsg.CreateTopicsResponse)
+			for _, topic := range request.(*kmsg.CreateTopicsRequest).Topics {
+				refused := kmsg.NewCreateTopicsResponseTopic()
+				refused.Topic, refused.ErrorCode = topic.Topic, kerr.TopicAuthorizationFailed.Code
+				answer.Topics = append(answer.Topics, refused)
+			}
+			return answer, nil, true
+		})
+		rows := []string{"retention.ms=-1", "max.message.bytes=17825792"}
+		w.makeTopic("orders.live", 3, rows...)
+		w.makeTopic("orders.dlq", 1, rows...)
+		w.makeTopic("orders.work", 4)
+		w.makeTopic("orders.facts", 1, "cleanup.policy=compact", "max.message.bytes=1048576")
+		w.makeTopic("orders.control", 1, rows...)
+		problem := w.refused(w.config(""), "topics")
+		require.Contains(t, problem, "kafka-topics.sh --bootstrap-server "+w.brokers+" --create --topic orders.snapshot --partitions 3 "+
+			"--config cleanup.policy=delete --config retention.ms=-1 --config retention.bytes=-1 --config max.message.bytes=16777216")
+		require.NotContains(t, problem, "orders.live", "it is there")
 
-	asked.Store(4) // one more
-	w.makeTopic("orders.snapshot", 3, rows...)
-	asked.Store(100)
-	require.True(t, w.creates(w.config("")).Created)
-	require.EqualValues(t, 100, asked.Load(), "it was not asked for")
+		asked.Store(4) // one more
+		w.makeTopic("orders.snapshot", 3, rows...)
+		asked.Store(100)
+		require.True(t, w.creates(w.config("")).Created)
+		require.EqualValues(t, 100, asked.Load(), "it was not asked for")
+	})
 }
 
 // Settings that may not be read are unknown: neither well nor a reason to refuse.
 func TestUnreadableSettingsAreSaid(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	cluster := w.newCluster()
-	w.makeTopic("orders.live", 3, "retention.ms=-1", "max.message.bytes=16777216")
-	cluster.ControlKey(int16(kmsg.DescribeConfigs), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		cluster.KeepControl()
-		answer := request.ResponseKind().(*kmsg.DescribeConfigsResponse)
-		for _, topic := range request.(*kmsg.DescribeConfigsRequest).Resources {
-			refused := kmsg.NewDescribeConfigsResponseResource()
-			refused.ResourceType, refused.ResourceName, refused.ErrorCode = topic.ResourceType, topic.ResourceName, kerr.TopicAuthorizationFailed.Code
-			answer.Resources = append(answer.Resources, refused)
-		}
-		return answer, nil, true
+	inBubble(t, func(t *testing.T, w *world) {
+		cluster := w.newCluster(9093)
+		w.makeTopic("orders.live", 3, "retention.ms=-1", "max.message.bytes=16777216")
+		cluster.ControlKey(int16(kmsg.DescribeConfigs), func(request kmsg.Request) (kmsg.Response, error, bool) {
+			cluster.KeepControl()
+			answer := request.ResponseKind().(*kmsg.DescribeConfigsResponse)
+			for _, topic := range request.(*kmsg.DescribeConfigsRequest).Resources {
+				refused := kmsg.NewDescribeConfigsResponseResource()
+				refused.ResourceType, refused.ResourceName, refused.ErrorCode = topic.ResourceType, topic.ResourceName, kerr.TopicAuthorizationFailed.Code
+				answer.Resources = append(answer.Resources, refused)
+			}
+			return answer, nil, true
+		})
+		check := w.check(w.creates(w.config("")), "topic settings")
+		require.Empty(t, check.Found)
+		require.Empty(t, check.Problem)
+		require.Contains(t, check.Warning, "the settings of topic orders.live could not be read")
+		require.Contains(t, check.Warning, "needed are: cleanup.policy=delete, retention.ms=-1, retention.bytes=-1, max.message.bytes=16777216")
+		require.Len(t, w.status(w.config("")).TopicProblems, 5)
 	})
-	check := w.check(w.creates(w.config("")), "topic settings")
-	require.Empty(t, check.Found)
-	require.Empty(t, check.Problem)
-	require.Contains(t, check.Warning, "the settings of topic orders.live could not be read")
-	require.Contains(t, check.Warning, "needed are: cleanup.policy=delete, retention.ms=-1, retention.bytes=-1, max.message.bytes=16777216")
-	require.Len(t, w.status(w.config("")).TopicProblems, 5)
 }
 
 // What an earlier migration of the name has left is not taken for this one's.
@@ -222,24 +210,24 @@ func TestCreateRefusesLeftovers(t *testing.T) {
 		}, "", "group orders has committed offset 0 of orders.snapshot/0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			config := w.config(c.form)
-			p := w.parts(config)
-			_, err := p.Kafka.CreateTopics(t.Context(), p.TopicSpec())
-			require.NoError(t, err)
-			c.leave(t, p)
-			if c.says == "" {
-				require.True(t, w.creates(config).Created)
-				return
-			}
-			problem := w.refused(config, "leftovers")
-			require.Contains(t, problem, c.says)
-			require.Contains(t, problem, `delete the topics that begin with "orders."`)
-			require.Contains(t, problem, "or choose another name")
-			state, err := p.State(t.Context())
-			require.NoError(t, err)
-			require.Nil(t, state.Created)
+			inBubble(t, func(t *testing.T, w *world) {
+				config := w.config(c.form)
+				p := w.parts(config)
+				_, err := p.Kafka.CreateTopics(t.Context(), p.TopicSpec())
+				require.NoError(t, err)
+				c.leave(t, p)
+				if c.says == "" {
+					require.True(t, w.creates(config).Created)
+					return
+				}
+				problem := w.refused(config, "leftovers")
+				require.Contains(t, problem, c.says)
+				require.Contains(t, problem, `delete the topics that begin with "orders."`)
+				require.Contains(t, problem, "or choose another name")
+				state, err := p.State(t.Context())
+				require.NoError(t, err)
+				require.Nil(t, state.Created)
+			})
 		})
 	}
 }
@@ -258,50 +246,50 @@ func TestWorkersRefuseARecreatedTopic(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"snapshot", "live", "dlq", "work", "facts", "control"} {
 		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			config := w.config("")
-			w.creates(config)
-			p := w.parts(config)
-			require.NoError(t, p.Kafka.Publish(p.Topics.Snapshot, 3)(t.Context(), []events.Record{{Key: []byte(`{"pk":{"S":"a"}}`)}}))
-			w.recreate(p, "orders."+kind)
-			says := "topic orders." + kind + " is not the one that this migration was created with"
-			if kind == "control" {
-				says = `the migration "orders" has not been created`
-			}
-			for name, use := range map[string]func() error{
-				"snapshot": func() error {
-					return assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger()})
-				},
-				"streamer": func() error {
-					return assembly.Streamer(t.Context(), config, assembly.WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
-				},
-				"sweep": func() error {
-					_, err := Sweep(t.Context(), config, SweepOptions{Logger: w.logger()})
-					return err
-				},
-				"restart": func() error {
-					_, err := Restart(t.Context(), config, RestartOptions{Force: true, Logger: w.logger()})
-					return err
-				},
-				"replay": func() error {
-					return Replay(t.Context(), config, ReplayOptions{NewTableUnused: true, Logger: w.logger()})
-				},
-			} {
-				err := use()
-				require.ErrorContains(t, err, says, name)
-				require.Equal(t, fault.Fatal, fault.Of(err), name)
-			}
-			report, err := Create(t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger()})
-			require.Error(t, err)
-			if kind == "control" {
-				require.Contains(t, w.check(report, "leftovers").Problem, "topic orders.snapshot has records")
-				return
-			}
-			require.Contains(t, w.check(report, "topics").Problem, says)
-			status := w.status(config)
-			require.Len(t, status.TopicProblems, 1)
-			require.Contains(t, status.TopicProblems[0], says)
+			inBubble(t, func(t *testing.T, w *world) {
+				config := w.config("")
+				w.creates(config)
+				p := w.parts(config)
+				require.NoError(t, p.Kafka.Publish(p.Topics.Snapshot, 3)(t.Context(), []events.Record{{Key: []byte(`{"pk":{"S":"a"}}`)}}))
+				w.recreate(p, "orders."+kind)
+				says := "topic orders." + kind + " is not the one that this migration was created with"
+				if kind == "control" {
+					says = `the migration "orders" has not been created`
+				}
+				for name, use := range map[string]func() error{
+					"snapshot": func() error {
+						return assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger(), Network: w.network})
+					},
+					"streamer": func() error {
+						return assembly.Streamer(t.Context(), config, assembly.WorkerOptions{Capture: true, Apply: true, Logger: w.logger(), Network: w.network})
+					},
+					"sweep": func() error {
+						_, err := Sweep(t.Context(), config, SweepOptions{Logger: w.logger(), Network: w.network})
+						return err
+					},
+					"restart": func() error {
+						_, err := Restart(t.Context(), config, RestartOptions{Force: true, Logger: w.logger(), Network: w.network})
+						return err
+					},
+					"replay": func() error {
+						return Replay(t.Context(), config, ReplayOptions{NewTableUnused: true, Logger: w.logger(), Network: w.network})
+					},
+				} {
+					err := use()
+					require.ErrorContains(t, err, says, name)
+					require.Equal(t, fault.Fatal, fault.Of(err), name)
+				}
+				report, err := Create(t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
+				require.Error(t, err)
+				if kind == "control" {
+					require.Contains(t, w.check(report, "leftovers").Problem, "topic orders.snapshot has records")
+					return
+				}
+				require.Contains(t, w.check(report, "topics").Problem, says)
+				status := w.status(config)
+				require.Len(t, status.TopicProblems, 1)
+				require.Contains(t, status.TopicProblems[0], says)
+			})
 		})
 	}
 }
@@ -318,7 +306,7 @@ func (w *world) startStreamer(config *migration.Config) chan error {
 	w.t.Helper()
 	p, ended := w.parts(config), make(chan error, 1)
 	go func() {
-		ended <- assembly.Streamer(w.t.Context(), config, assembly.WorkerOptions{Capture: true, Apply: true, Logger: w.logger()})
+		ended <- assembly.Streamer(w.t.Context(), config, assembly.WorkerOptions{Capture: true, Apply: true, Logger: w.logger(), Network: w.network})
 	}()
 	for {
 		members, err := p.Kafka.Members(w.t.Context(), config.Name)
@@ -329,74 +317,74 @@ func (w *world) startStreamer(config *migration.Config) chan error {
 		case err := <-ended:
 			require.FailNow(w.t, "it ended before it had joined", "%v", err)
 		default:
-			runtime.Gosched() // a request takes its time; there is no other wait
+			time.Sleep(between)
 		}
 	}
 }
 
 func TestWorkersStopAtARecreatedTopic(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	config := w.patient()
-	w.creates(config)
-	p := w.parts(config)
-	ended := w.startStreamer(config)
-	w.recreate(p, p.Topics.Work) // nothing is in it that a fetch or a commit would miss
-	err := <-ended
-	require.ErrorContains(t, err, "topic orders.work is not the one that this migration was created with")
-	require.Equal(t, fault.Fatal, fault.Of(err))
+	inBubble(t, func(t *testing.T, w *world) {
+		config := w.patient()
+		w.creates(config)
+		p := w.parts(config)
+		ended := w.startStreamer(config)
+		w.recreate(p, p.Topics.Work) // nothing is in it that a fetch or a commit would miss
+		err := <-ended
+		require.ErrorContains(t, err, "topic orders.work is not the one that this migration was created with")
+		require.Equal(t, fault.Fatal, fault.Of(err))
+	})
 }
 
 func TestWorkersStopAtAddedPartitions(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	config := w.patient()
-	w.creates(config)
-	p := w.parts(config)
-	ended := w.startStreamer(config)
-	response, err := w.admin().CreatePartitions(t.Context(), &kafkago.CreatePartitionsRequest{
-		Topics: []kafkago.TopicPartitionsConfig{{Name: p.Topics.Live, Count: 7}},
+	inBubble(t, func(t *testing.T, w *world) {
+		config := w.patient()
+		w.creates(config)
+		p := w.parts(config)
+		ended := w.startStreamer(config)
+		response, err := w.admin().CreatePartitions(t.Context(), &kafkago.CreatePartitionsRequest{
+			Topics: []kafkago.TopicPartitionsConfig{{Name: p.Topics.Live, Count: 7}},
+		})
+		require.NoError(t, err)
+		require.NoError(t, response.Errors[p.Topics.Live])
+		err = <-ended
+		require.ErrorContains(t, err, "topic orders.live has 7 partitions, the configuration says 3")
+		require.Equal(t, fault.Fatal, fault.Of(err))
+		require.ErrorContains(t, assembly.Streamer(t.Context(), config, assembly.WorkerOptions{Apply: true, Logger: w.logger(), Network: w.network}), "has 7 partitions")
 	})
-	require.NoError(t, err)
-	require.NoError(t, response.Errors[p.Topics.Live])
-	err = <-ended
-	require.ErrorContains(t, err, "topic orders.live has 7 partitions, the configuration says 3")
-	require.Equal(t, fault.Fatal, fault.Of(err))
-	require.ErrorContains(t, assembly.Streamer(t.Context(), config, assembly.WorkerOptions{Apply: true, Logger: w.logger()}), "has 7 partitions")
 }
 
 // A topic that is gone is waited for, as a broker that has just started may not know it, and said.
 func TestMissingTopicIsSaid(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	config := w.config("")
-	w.creates(config)
-	p := w.parts(config)
-	state, err := p.Recorded(t.Context())
-	require.NoError(t, err)
-	w.deleteTopic(p.Topics.Work)
-	err = p.Confirm(t.Context(), state)
-	require.Equal(t, fault.Retry, fault.Of(err))
-	require.ErrorContains(t, err, "topic orders.work is not there")
-	s := w.status(config)
-	require.True(t, s.TopicsRefused)
-	says(t, s.Verdict, Act, "the topics are not as they must be: ")
-	require.Contains(t, s.TopicProblems[0], "topic orders.work is not there")
+	inBubble(t, func(t *testing.T, w *world) {
+		config := w.config("")
+		w.creates(config)
+		p := w.parts(config)
+		state, err := p.Recorded(t.Context())
+		require.NoError(t, err)
+		w.deleteTopic(p.Topics.Work)
+		err = p.Confirm(t.Context(), state)
+		require.Equal(t, fault.Retry, fault.Of(err))
+		require.ErrorContains(t, err, "topic orders.work is not there")
+		s := w.status(config)
+		require.True(t, s.TopicsRefused)
+		says(t, s.Verdict, Act, "the topics are not as they must be: ")
+		require.Contains(t, s.TopicProblems[0], "topic orders.work is not there")
+	})
 }
 
 // A migration of a build that recorded no ids cannot be told from one whose topics are others.
 func TestUnrecordedTopicsAreRefused(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	config := w.config("")
-	p := w.parts(config)
-	_, err := p.Kafka.CreateTopics(t.Context(), p.TopicSpec())
-	require.NoError(t, err)
-	_, err = p.Control().Append(t.Context(), checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 1, Config: config.Fingerprint()}})
-	require.NoError(t, err)
-	err = assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger()})
-	require.Equal(t, fault.Fatal, fault.Of(err))
-	require.ErrorContains(t, err, "create the migration anew, with this build")
+	inBubble(t, func(t *testing.T, w *world) {
+		config := w.config("")
+		p := w.parts(config)
+		_, err := p.Kafka.CreateTopics(t.Context(), p.TopicSpec())
+		require.NoError(t, err)
+		_, err = p.Control().Append(t.Context(), checkpoint.ControlEntry{Created: &checkpoint.Created{Generation: 1, Config: config.Fingerprint()}})
+		require.NoError(t, err)
+		err = assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger(), Network: w.network})
+		require.Equal(t, fault.Fatal, fault.Of(err))
+		require.ErrorContains(t, err, "create the migration anew, with this build")
+	})
 }
 
 // hearing calls said for each line of the log.
@@ -416,25 +404,25 @@ func (h hearing) Handle(_ context.Context, r slog.Record) error {
 
 // A control topic that is not there, with the others in their places, is no migration that was never created.
 func TestMissingControlTopicIsWaitedFor(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	config := w.config("")
-	w.creates(config)
-	w.deleteTopic("orders.control")
-	ctx, enough := context.WithCancel(t.Context())
-	defer enough()
-	var last string
-	p := w.parts(config)
-	p.Logger = slog.New(hearing{slog.DiscardHandler, func(r slog.Record) {
-		r.Attrs(func(a slog.Attr) bool {
-			if a.Key == "error" {
-				last = a.Value.String()
-			}
-			return true
-		})
-		enough()
-	}})
-	_, err := p.Recorded(ctx)
-	require.ErrorIs(t, err, context.Canceled, "it is tried again until nobody waits any more")
-	require.Contains(t, last, "topic orders.control is not there, and 5 others of this name are")
+	inBubble(t, func(t *testing.T, w *world) {
+		config := w.config("")
+		w.creates(config)
+		w.deleteTopic("orders.control")
+		ctx, enough := context.WithCancel(t.Context())
+		defer enough()
+		var last string
+		p := w.parts(config)
+		p.Logger = slog.New(hearing{slog.DiscardHandler, func(r slog.Record) {
+			r.Attrs(func(a slog.Attr) bool {
+				if a.Key == "error" {
+					last = a.Value.String()
+				}
+				return true
+			})
+			enough()
+		}})
+		_, err := p.Recorded(ctx)
+		require.ErrorIs(t, err, context.Canceled, "it is tried again until nobody waits any more")
+		require.Contains(t, last, "topic orders.control is not there, and 5 others of this name are")
+	})
 }
