@@ -16,7 +16,7 @@ import (
 
 // stranger is somebody else's tool, on the same brokers.
 func (w *world) stranger() *kafkago.Client {
-	transport := &kafkago.Transport{Dial: w.dial}
+	transport := &kafkago.Transport{Dial: w.wires.DialContext}
 	w.t.Cleanup(transport.CloseIdleConnections)
 	return &kafkago.Client{Addr: kafkago.TCP(w.brokers), Transport: transport}
 }

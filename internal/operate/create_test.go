@@ -141,25 +141,26 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
+// It is on the machine's own network: what has no network in its options uses that.
 func TestCreate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.put(w.old, "a")
 	config := w.config("")
 
-	report, err := Create(t.Context(), config, CreateOptions{EnableStream: true, DryRun: true, Logger: w.logger(), Network: w.network})
+	report, err := Create(t.Context(), config, CreateOptions{EnableStream: true, DryRun: true, Logger: w.logger()})
 	require.NoError(t, err)
 	require.False(t, report.Created || report.Existed || report.Refused())
 	w.unchanged(false)
 
 	_, err = ReadStatus(t.Context(), config)
 	require.ErrorContains(t, err, "crossfade create -f "+w.file)
-	err = assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger(), Network: w.network})
+	err = assembly.Snapshot(t.Context(), config, assembly.WorkerOptions{Logger: w.logger()})
 	require.ErrorContains(t, err, "crossfade create -f "+w.file)
-	_, err = Sweep(t.Context(), config, SweepOptions{Logger: w.logger(), Network: w.network})
+	_, err = Sweep(t.Context(), config, SweepOptions{Logger: w.logger()})
 	require.ErrorContains(t, err, "crossfade create -f "+w.file)
 
-	report, err = Create(t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
+	report, err = Create(t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger()})
 	require.NoError(t, err)
 	require.True(t, report.Created)
 	require.Equal(t, 2, report.Shards, "the start of each is recorded")
@@ -168,7 +169,7 @@ func TestCreate(t *testing.T) {
 	require.NotEmpty(t, described.Stream)
 	require.True(t, described.NewImages)
 
-	report, err = Create(t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
+	report, err = Create(t.Context(), config, CreateOptions{EnableStream: true, Logger: w.logger()})
 	require.NoError(t, err)
 	require.True(t, report.Existed)
 	require.False(t, report.Created)
@@ -177,21 +178,21 @@ func TestCreate(t *testing.T) {
 	changed := w.config("snapshot: {segments: 3}\napply: {rerun: 1}\n")
 	for name, use := range map[string]func() error{
 		"create": func() error {
-			_, err := Create(t.Context(), changed, CreateOptions{Logger: w.logger(), Network: w.network})
+			_, err := Create(t.Context(), changed, CreateOptions{Logger: w.logger()})
 			return err
 		},
 		"snapshot": func() error {
-			return assembly.Snapshot(t.Context(), changed, assembly.WorkerOptions{Logger: w.logger(), Network: w.network})
+			return assembly.Snapshot(t.Context(), changed, assembly.WorkerOptions{Logger: w.logger()})
 		},
 		"streamer": func() error {
-			return assembly.Streamer(t.Context(), changed, assembly.WorkerOptions{Apply: true, Logger: w.logger(), Network: w.network})
+			return assembly.Streamer(t.Context(), changed, assembly.WorkerOptions{Apply: true, Logger: w.logger()})
 		},
 		"sweep": func() error {
-			_, err := Sweep(t.Context(), changed, SweepOptions{Logger: w.logger(), Network: w.network})
+			_, err := Sweep(t.Context(), changed, SweepOptions{Logger: w.logger()})
 			return err
 		},
 		"replay": func() error {
-			return Replay(t.Context(), changed, ReplayOptions{NewTableUnused: true, Logger: w.logger(), Network: w.network})
+			return Replay(t.Context(), changed, ReplayOptions{NewTableUnused: true, Logger: w.logger()})
 		},
 	} {
 		err := use()
@@ -204,12 +205,12 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-// Kafka that is not there is named, and waited for no longer than a person would.
+// Kafka that is not there is named, and waited for no longer than a person would. A real port refuses.
 func TestNoKafka(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.brokers = "127.0.0.1:1"
-	report, err := Create(t.Context(), w.config(""), CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network})
+	report, err := Create(t.Context(), w.config(""), CreateOptions{EnableStream: true, Logger: w.logger()})
 	require.Error(t, err)
 	require.Equal(t, "Kafka", report.Checks[0].What)
 	require.True(t, strings.Contains(report.Checks[0].Problem, "127.0.0.1:1"), report.Checks[0].Problem)

@@ -1,10 +1,8 @@
 package operate
 
 import (
-	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -56,14 +54,6 @@ func (w *world) newCluster(port int) *kfake.Cluster {
 	})
 	w.brokers = cluster.ListenAddrs()[0]
 	return cluster
-}
-
-// dial connects to a broker on the world's network.
-func (w *world) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if w.wires == nil {
-		return new(net.Dialer).DialContext(ctx, network, address)
-	}
-	return w.wires.DialContext(ctx, network, address)
 }
 
 // transport is the world's way to its database.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// dialer connects to an address.
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 // cable is a network that can be cut: nothing goes through it then, and whoever dials waits.
@@ -67,7 +68,7 @@ func TestAWorkerGoesOnAfterKafkaWasAway(t *testing.T) {
 		w.write("a", "first")
 		c := w.config("")
 		c.Grace *= 2 // on a busy machine a worker must not come to the end of it once more
-		cable := newCable(w.dial)
+		cable := newCable(w.wires.DialContext)
 		stop, ended := w.start(func(ctx context.Context) error {
 			return Run(ctx, c, RunOptions{
 				Create: CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network}, Logger: w.logger(), Network: &assembly.Network{Dial: cable.dial, Transport: w.network.Transport},

@@ -111,6 +111,7 @@ func TestStatusKnowsAChildThatNobodyReads(t *testing.T) {
 }
 
 // A file with other tables shows no figures of these; a migration that was never created has none.
+// ReadStatus has no network but the machine's own.
 func TestStatusOfAnotherTablesFileShowsNoFigures(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

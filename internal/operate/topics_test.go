@@ -22,7 +22,7 @@ import (
 
 // admin is what an operator would do to the topics.
 func (w *world) admin() *kafkago.Client {
-	transport := &kafkago.Transport{Dial: w.dial}
+	transport := &kafkago.Transport{Dial: w.wires.DialContext}
 	w.t.Cleanup(transport.CloseIdleConnections)
 	return &kafkago.Client{Addr: kafkago.TCP(w.brokers), Transport: transport}
 }
