@@ -78,8 +78,11 @@ func work(ctx context.Context, c *migration.Config, o WorkerOptions, roles ...ro
 		return interrupted(ctx, err)
 	}
 	rejoins, attendance := rejoins{apart: staleApart * c.Grace}, p.attend(o.roles(p.From()))
-	for {
+	for joined := false; ; joined = true {
 		w, err := p.join(ctx, o)
+		for joined && fault.Of(err) == fault.Retry && ctx.Err() == nil {
+			w, err = p.join(ctx, o) // it is at work, and has no end to its patience; the connection says what is away
+		}
 		if err != nil {
 			err = interrupted(ctx, err)
 			attendance.left(ctx, err)

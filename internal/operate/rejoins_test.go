@@ -5,9 +5,11 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/crossfadedb/crossfade/internal/assembly"
-	"github.com/stretchr/testify/require"
 )
 
 // dialer connects to an address.
@@ -80,6 +82,8 @@ func TestAWorkerGoesOnAfterKafkaWasAway(t *testing.T) {
 			w.goesOn(ended)
 			return w.said.line("joining again, as a new process would", "the control log could not be read") != ""
 		})
+		time.Sleep(20 * assembly.Patience) // a command gives up after one; a worker that was at work does not
+		w.goesOn(ended)
 		cable.mend()
 		w.write("b", "while it was away")
 		w.streaming(c, 1)
