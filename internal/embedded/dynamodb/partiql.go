@@ -214,17 +214,8 @@ func (c *call) selectRows(in *executeStatement, s *partiql.Statement) (executed,
 	if in.Limit != nil {
 		reading.limit = *in.Limit
 	}
-	if s.Index != "" {
-		t.mu.RLock()
-		x, ok := t.indexNamed(s.Index)
-		t.mu.RUnlock()
-		if !ok {
-			return executed{}, validation("The table does not have the specified index: %s", s.Index)
-		}
-		if c.server.creating(x.ready) {
-			return executed{}, validation("Cannot read from backfilling global secondary index: %s", x.name)
-		}
-		reading.index = x
+	if reading.index, err = c.readable(t, s.Index, false); err != nil {
+		return executed{}, err
 	}
 	request := paged{ConsistentRead: in.ConsistentRead, ReturnConsumedCapacity: in.ReturnConsumedCapacity}
 	if in.NextToken != "" {

@@ -139,22 +139,27 @@ func (r *paged) begin(c *call, p asking) (*reading, error) {
 	if r.Limit != nil {
 		reading.limit = *r.Limit
 	}
-	if r.IndexName != "" {
-		t.mu.RLock()
-		x, ok := t.indexNamed(r.IndexName)
-		t.mu.RUnlock()
-		if !ok {
-			return nil, validation("The table does not have the specified index: %s", r.IndexName)
-		}
-		if x.global && r.ConsistentRead {
-			return nil, validation("Consistent reads are not supported on global secondary indexes")
-		}
-		if c.server.creating(x.ready) {
-			return nil, validation("Cannot read from backfilling global secondary index: %s", x.name)
-		}
-		reading.index = x
+	reading.index, err = c.readable(t, r.IndexName, r.ConsistentRead)
+	return reading, err
+}
+
+// readable is the index that a call names, once it may be read; nil for the table itself, which has no name there.
+func (c *call) readable(t *table, name string, consistent bool) (*index, error) {
+	if name == "" {
+		return nil, nil
 	}
-	return reading, nil
+	t.mu.RLock()
+	x, ok := t.indexNamed(name)
+	t.mu.RUnlock()
+	switch {
+	case !ok:
+		return nil, validation("The table does not have the specified index: %s", name)
+	case x.global && consistent:
+		return nil, validation("Consistent reads are not supported on global secondary indexes")
+	case c.server.creating(x.ready):
+		return nil, validation("Cannot read from backfilling global secondary index: %s", name)
+	}
+	return x, nil
 }
 
 // check refuses what the table and the index do not have, after everything else.

@@ -2,7 +2,6 @@ package dynamodb
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -210,14 +209,11 @@ func insertsOf(statements []prepared, err error) error {
 }
 
 func (c *call) transactSelects(in *executeTransaction, statements []prepared) (transactionExecuted, error) {
-	var tables []*table
+	tables := make([]*table, 0, len(statements))
 	for _, s := range statements {
-		if !slices.Contains(tables, s.table()) {
-			tables = append(tables, s.table())
-		}
+		tables = append(tables, s.table())
 	}
-	slices.SortFunc(tables, func(a, b *table) int { return strings.Compare(a.name+a.id, b.name+b.id) })
-	for _, t := range tables {
+	for _, t := range inOrder(tables) {
 		t.mu.RLock()
 		defer t.mu.RUnlock()
 	}

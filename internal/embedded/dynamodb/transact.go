@@ -210,16 +210,19 @@ func canceledAt(i, n int, err error) error {
 	return canceledBy(reasons)
 }
 
+// inOrder sorts tables into the one order in which they are locked, each once.
+func inOrder(tables []*table) []*table {
+	slices.SortFunc(tables, func(a, b *table) int { return strings.Compare(a.name+a.id, b.name+b.id) })
+	return slices.Compact(tables)
+}
+
 // transact does all writes, or none, and returns what they used, twice as much as single writes.
 func (c *call) transact(writes []*write) (usages, error) {
-	var tables []*table
+	tables := make([]*table, 0, len(writes))
 	for _, w := range writes {
-		if !slices.Contains(tables, w.table) {
-			tables = append(tables, w.table)
-		}
+		tables = append(tables, w.table)
 	}
-	slices.SortFunc(tables, func(a, b *table) int { return strings.Compare(a.name+a.id, b.name+b.id) }) // one order of locking
-	for _, t := range tables {
+	for _, t := range inOrder(tables) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 	}
@@ -339,15 +342,12 @@ func (c *call) transactGetItems(in *transactGetItems) (transactGot, error) {
 		if reads[i].projection, err = newProjection(item.Get.ProjectionExpression, item.Get.ExpressionAttributeNames); err != nil {
 			return transactGot{}, err
 		}
-		if !slices.Contains(tables, t) {
-			tables = append(tables, t)
-		}
+		tables = append(tables, t)
 	}
 	if canceled {
 		return transactGot{}, canceledBy(reasons)
 	}
-	slices.SortFunc(tables, func(a, b *table) int { return strings.Compare(a.name+a.id, b.name+b.id) })
-	for _, t := range tables {
+	for _, t := range inOrder(tables) {
 		t.mu.RLock()
 		defer t.mu.RUnlock()
 	}
