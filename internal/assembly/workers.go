@@ -80,8 +80,11 @@ func work(ctx context.Context, c *migration.Config, o WorkerOptions, roles ...ro
 	rejoins, attendance := rejoins{apart: staleApart * c.Grace}, p.attend(o.roles(p.From()))
 	for joined := false; ; joined = true {
 		w, err := p.join(ctx, o)
-		for joined && fault.Of(err) == fault.Retry && ctx.Err() == nil {
-			w, err = p.join(ctx, o) // it is at work, and has no end to its patience; the connection says what is away
+		if joined && fault.Of(err) == fault.Retry && ctx.Err() == nil {
+			// It was at work, and a worker at work has no end to its patience. What answers, and is not what is waited for, such as
+			// brokers without the topics, nobody else says.
+			o.Logger.Warn("cannot join again yet; it is tried for as long as it takes", "error", err)
+			continue
 		}
 		if err != nil {
 			err = interrupted(ctx, err)

@@ -91,3 +91,29 @@ func TestAWorkerGoesOnAfterKafkaWasAway(t *testing.T) {
 		require.NoError(t, stop())
 	})
 }
+
+// Brokers that answer and do not have the topics are no outage: the worker waits for the topics, and says so.
+func TestAWorkerThatCannotJoinAgainSaysWhy(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		c := w.config("")
+		cable := newCable(w.wires.DialContext)
+		stop, ended := w.start(func(ctx context.Context) error {
+			return Run(ctx, c, RunOptions{
+				Create: CreateOptions{EnableStream: true, Logger: w.logger(), Network: w.network}, Logger: w.logger(), Network: &assembly.Network{Dial: cable.dial, Transport: w.network.Transport},
+			})
+		})
+		w.streaming(c, 1)
+		cable.cut()
+		w.until("the worker gives up what it does", func() bool {
+			w.goesOn(ended)
+			return w.said.line("joining again, as a new process would", "the control log could not be read") != ""
+		})
+		w.deleteTopic(c.Name + ".control")
+		cable.mend()
+		w.until("the worker says what it waits for", func() bool {
+			w.goesOn(ended)
+			return w.said.line("cannot join again yet", c.Name+".control is not there") != ""
+		})
+		require.NoError(t, stop())
+	})
+}
