@@ -6,7 +6,7 @@ N        ?= 50000
 SEED     ?= 1
 FUZZTIME ?= 20s
 # The longest first, so that none of them is left alone at the end.
-LONGEST  := $(addprefix github.com/crossfadedb/crossfade/internal/,operate apply dynamodb kafka embedded/dynamodb/conformance capture lab/bench)
+LONGEST  := $(addprefix github.com/crossfadedb/crossfade/internal/,operate apply dynamodb kafka embedded/dynamodb/conformance lab/scale capture lab/bench)
 PACKAGES := $(LONGEST) $(filter-out $(LONGEST),$(shell $(GO) list ./... 2>/dev/null | grep -vE '/internal/lab/(e2e|model|sim)$$'))
 
 help: ## list the targets

@@ -48,6 +48,17 @@ type counts struct {
 	units       float64
 }
 
+// and is both together.
+func (c counts) and(o counts) counts {
+	sum := counts{c.calls + o.calls, c.rows + o.rows, map[fault.Throttle]int{}, c.units + o.units}
+	for _, refused := range []map[fault.Throttle]int{c.refused, o.refused} {
+		for why, n := range refused {
+			sum.refused[why] += n
+		}
+	}
+	return sum
+}
+
 // throttled is the share of the writes that was.
 func (c counts) throttled() float64 {
 	return float64(c.refused[fault.TableThrottled]+c.refused[fault.RangeThrottled]) / float64(max(1, c.rows))
@@ -213,12 +224,7 @@ func (t *table) between(from, to int) counts {
 	t.tick(time.Now())
 	sum := counts{refused: map[fault.Throttle]int{}}
 	for _, c := range t.seconds[from:min(to, len(t.seconds))] {
-		sum.calls += c.calls
-		sum.rows += c.rows
-		sum.units += c.units
-		for why, n := range c.refused {
-			sum.refused[why] += n
-		}
+		sum = sum.and(c)
 	}
 	return sum
 }
